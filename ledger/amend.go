@@ -1,0 +1,115 @@
+package ledger
+
+import "fmt"
+
+// amend makes the lines what the call says in one step. What is fulfilled stays
+// fulfilled; the rest of each line is held or committed as the reservation is.
+func (t *Transition) amend(e *entryDraft, next *Reservation) error {
+	lines, err := t.placed(next)
+	if err != nil {
+		return err
+	}
+	old := make(map[[2]uint32]ReservationLine, len(next.Lines))
+	for _, ln := range next.Lines {
+		old[lineKey(ln.SKU, ln.Location)] = ln
+	}
+	become := make([]ReservationLine, 0, len(lines))
+	for _, hl := range lines {
+		k := lineKey(hl.SKU, hl.Location)
+		was := old[k]
+		delete(old, k)
+		if hl.Quantity < was.Fulfilled {
+			return &Refused{Code: OverFulfilment, Detail: fmt.Sprintf("%d were fulfilled already", was.Fulfilled),
+				Short: []Shortfall{{hl.SKU, hl.Location, int64(hl.Quantity), was.Fulfilled}}}
+		}
+		ln := ReservationLine{SKU: hl.SKU, Location: hl.Location, Quantity: hl.Quantity, Fulfilled: was.Fulfilled, Available: -1}
+		open := hl.Quantity - was.Fulfilled
+		if next.State == Held {
+			ln.Held = open
+		} else {
+			ln.Committed = open
+		}
+		e.effect(ln.SKU, ln.Location, 0, Figures{Held: ln.Held - was.Held, Committed: ln.Committed - was.Committed})
+		become = append(become, ln)
+	}
+	for i := range next.Lines { // in their order, not the map's
+		was, dropped := old[lineKey(next.Lines[i].SKU, next.Lines[i].Location)]
+		if !dropped {
+			continue
+		}
+		if was.Fulfilled > 0 {
+			return &Refused{Code: OverFulfilment, Detail: fmt.Sprintf("a line is left out of which %d were fulfilled", was.Fulfilled),
+				Short: []Shortfall{{was.SKU, was.Location, 0, was.Fulfilled}}}
+		}
+		e.effect(was.SKU, was.Location, 0, Figures{Held: -was.Held, Committed: -was.Committed})
+	}
+	next.Lines = become
+	if t.ExpiresAt != 0 {
+		next.ExpiresAt = t.ExpiresAt
+	}
+	return nil
+}
+
+func lineKey(sku SKU, loc Location) [2]uint32 { return [2]uint32{uint32(sku), uint32(loc)} }
+
+// placed gives each of the call's lines its location and adds up those of one
+// position. Without a location the reservation's lines of the SKU keep what they
+// have from the first on, as far as the quantity goes; what is beyond it goes to the last.
+func (t *Transition) placed(r *Reservation) ([]HoldLine, error) {
+	var lines []HoldLine
+	for i, tl := range t.Lines {
+		if tl.Location != 0 {
+			lines = append(lines, HoldLine{tl.SKU, tl.Location, tl.Quantity})
+			continue
+		}
+		left, last := tl.Quantity, -1
+		for j := range r.Lines {
+			if r.Lines[j].SKU != tl.SKU {
+				continue
+			}
+			last = j
+			if q := min(left, r.Lines[j].Quantity-r.Lines[j].Cancelled); q > 0 {
+				lines = append(lines, HoldLine{tl.SKU, r.Lines[j].Location, q})
+				left -= q
+			}
+		}
+		if last < 0 {
+			return nil, refuse(NotSupported, fmt.Sprintf("lines[%d]: the reservation has no line of this SKU, so a location must be named", i))
+		}
+		if left > 0 {
+			lines = append(lines, HoldLine{tl.SKU, r.Lines[last].Location, left})
+		}
+	}
+	merged, _, ok := MergeHoldLines(lines)
+	if !ok {
+		return nil, refuse(InvalidQuantity, "the lines of one position add up to more than a quantity holds")
+	}
+	return merged, nil
+}
+
+// checkAmend refuses more than there is, the reservation's own units counting as
+// available to it. Less than before is never refused, however short the position.
+func (t *Transition) checkAmend(l *Ledger, old, next *Reservation) error {
+	if err := l.checkActive(next); err != nil {
+		return err
+	}
+	own := make(map[[2]uint32]Qty, len(old.Lines))
+	for i := range old.Lines {
+		own[lineKey(old.Lines[i].SKU, old.Lines[i].Location)] = old.Lines[i].open()
+	}
+	var short []Shortfall
+	for i := range next.Lines {
+		ln := &next.Lines[i]
+		had := own[lineKey(ln.SKU, ln.Location)]
+		if ln.open() <= had {
+			continue
+		}
+		if available := l.available(ln.SKU, ln.Location, had); available < ln.open() {
+			short = append(short, Shortfall{ln.SKU, ln.Location, int64(ln.open()), max(available, had)})
+		}
+	}
+	if short != nil {
+		return &Refused{Code: InsufficientStock, Short: short}
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package ledger
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// SKUInfo is the master data of one SKU, as PUT and as kept.
+type SKUInfo struct {
+	SKU      string              `json:"sku"`
+	GTIN     string              `json:"gtin,omitempty"`
+	Category string              `json:"category,omitempty"`
+	Decimals int                 `json:"decimals"`
+	Aliases  map[string][]string `json:"aliases,omitempty"`
+}
+
+// LocationInfo is the master data of one location, as PUT and as kept.
+type LocationInfo struct {
+	Location string              `json:"location"`
+	Name     string              `json:"name,omitempty"`
+	Kind     string              `json:"kind"`
+	Lat      *float64            `json:"lat,omitempty"`
+	Lon      *float64            `json:"lon,omitempty"`
+	TimeZone string              `json:"time_zone"`
+	Priority *int64              `json:"priority,omitempty"`
+	Ships    bool                `json:"ships"`
+	Active   bool                `json:"active"`
+	Pickup   *Pickup             `json:"pickup,omitempty"`
+	Aliases  map[string][]string `json:"aliases,omitempty"`
+}
+
+// Pickup says when a location hands over what was collected. Spans are
+// "09:00-18:00" in the location's time zone; Exceptions are by date.
+type Pickup struct {
+	LeadMinutes int                 `json:"lead_minutes"`
+	Cutoff      string              `json:"cutoff,omitempty"`
+	Hours       map[string][]string `json:"hours,omitempty"`
+	Exceptions  map[string][]string `json:"exceptions,omitempty"`
+}
+
+// record is one version of a master data object. It is never changed in place:
+// readers hold it without a lock.
+type record[T any] struct {
+	info     T
+	name     string
+	category uint32 // a SKU's category, interned; 0 is none
+	deleted  bool
+	seq      Seq
+}
+
+// registry gives names dense numbers and keeps the latest record of each. A
+// deleted name keeps its number, and its positions, should it come back.
+type registry[T any] struct {
+	mu   sync.RWMutex
+	ids  map[string]uint32
+	recs atomic.Pointer[[]atomic.Pointer[record[T]]] // by number; a longer slice shares its elements
+
+	dirty []uint32 // changed since last written; guarded by catalogue.put
+}
+
+func (g *registry[T]) init() {
+	g.ids = make(map[string]uint32)
+	recs := make([]atomic.Pointer[record[T]], 1, 1024)
+	g.recs.Store(&recs)
+}
+
+// lookup finds a name's number, deleted or not.
+func (g *registry[T]) lookup(name []byte) (uint32, bool) {
+	g.mu.RLock()
+	id, ok := g.ids[string(name)]
+	g.mu.RUnlock()
+	return id, ok
+}
+
+func (g *registry[T]) get(id uint32) *record[T] {
+	recs := *g.recs.Load()
+	if int(id) >= len(recs) {
+		return nil
+	}
+	return recs[id].Load()
+}
+
+// size is one more than the greatest number.
+func (g *registry[T]) size() uint32 { return uint32(len(*g.recs.Load())) }
+
+// put makes r the record of id, which is a known number or the next one. Only
+// the holder of catalogue.put calls it.
+func (g *registry[T]) put(id uint32, r *record[T]) {
+	recs := *g.recs.Load()
+	for uint32(len(recs)) <= id {
+		if len(recs) < cap(recs) {
+			recs = recs[:len(recs)+1]
+			continue
+		}
+		grown := make([]atomic.Pointer[record[T]], len(recs), 2*cap(recs))
+		for i := range recs {
+			grown[i].Store(recs[i].Load())
+		}
+		recs = grown
+	}
+	recs[id].Store(r)
+	g.recs.Store(&recs)
+	g.dirty = append(g.dirty, id)
+	g.mu.Lock()
+	g.ids[r.name] = id
+	g.mu.Unlock()
+}
+
+type catalogue struct {
+	put       sync.Mutex // one change of master data or rules at a time
+	skus      registry[SKUInfo]
+	locations registry[LocationInfo]
+
+	catMu      sync.RWMutex
+	categories map[string]uint32
+	catNames   []string
+
+	ranks atomic.Pointer[[]uint32] // by location: its place among all names, in byte order; nil: to be made anew
+}
+
+func (c *catalogue) init() {
+	c.skus.init()
+	c.locations.init()
+	c.categories = map[string]uint32{"": 0}
+	c.catNames = []string{""}
+}
+
+func (c *catalogue) category(name string) uint32 {
+	c.catMu.RLock()
+	id, ok := c.categories[name]
+	c.catMu.RUnlock()
+	if ok {
+		return id
+	}
+	c.catMu.Lock()
+	defer c.catMu.Unlock()
+	if id, ok := c.categories[name]; ok {
+		return id
+	}
+	id = uint32(len(c.catNames))
+	c.categories[name] = id
+	c.catNames = append(c.catNames, name)
+	return id
+}
+
+func (c *catalogue) categoryName(id uint32) string {
+	c.catMu.RLock()
+	defer c.catMu.RUnlock()
+	return c.catNames[id]
+}
+
+// LookupSKU finds the number of a SKU that master data knows.
+func (l *Ledger) LookupSKU(name []byte) (SKU, bool) {
+	id, ok := l.catalogue.skus.lookup(name)
+	if !ok || l.catalogue.skus.get(id).deleted {
+		return 0, false
+	}
+	return SKU(id), true
+}
+
+// LookupLocation finds the number of a location that master data knows.
+func (l *Ledger) LookupLocation(name []byte) (Location, bool) {
+	id, ok := l.catalogue.locations.lookup(name)
+	if !ok || l.catalogue.locations.get(id).deleted {
+		return 0, false
+	}
+	return Location(id), true
+}
+
+// ResolveSKU is LookupSKU which, with an open catalogue, adds the name on sight.
+// added says that it did; the event that named it carries the exception.
+func (l *Ledger) ResolveSKU(name []byte, now Millis) (id SKU, added bool, err error) {
+	if id, ok := l.LookupSKU(name); ok {
+		return id, false, nil
+	}
+	if !l.opts.OpenCatalogue {
+		return 0, false, refuse(UnknownSKU, quoted(name))
+	}
+	_, err = l.Submit(PutSKU{Info: SKUInfo{SKU: string(name)}, Now: now, OnSight: true})
+	if err != nil {
+		return 0, false, err
+	}
+	id, _ = l.LookupSKU(name)
+	return id, true, nil
+}
+
+// ResolveLocation is LookupLocation which, with an open catalogue, adds the name on sight.
+func (l *Ledger) ResolveLocation(name []byte, now Millis) (id Location, added bool, err error) {
+	if id, ok := l.LookupLocation(name); ok {
+		return id, false, nil
+	}
+	if !l.opts.OpenCatalogue {
+		return 0, false, refuse(UnknownLocation, quoted(name))
+	}
+	info := LocationInfo{Location: string(name), Kind: "store", TimeZone: "UTC", Active: true}
+	_, err = l.Submit(PutLocation{Info: info, Now: now, OnSight: true})
+	if err != nil {
+		return 0, false, err
+	}
+	id, _ = l.LookupLocation(name)
+	return id, true, nil
+}
+
+// SKUName is the name behind a number; "" where there is none.
+func (l *Ledger) SKUName(id SKU) string {
+	if r := l.catalogue.skus.get(uint32(id)); r != nil {
+		return r.name
+	}
+	return ""
+}
+
+// LocationName is the name behind a number; "" where there is none.
+func (l *Ledger) LocationName(id Location) string {
+	if r := l.catalogue.locations.get(uint32(id)); r != nil {
+		return r.name
+	}
+	return ""
+}
+
+// Decimals is how many decimals quantities of the SKU have.
+func (l *Ledger) Decimals(id SKU) int {
+	if r := l.catalogue.skus.get(uint32(id)); r != nil {
+		return r.info.Decimals
+	}
+	return 0
+}
+
+// SKUInfo returns the master data of a SKU and the change that set it.
+func (l *Ledger) SKUInfo(id SKU) (SKUInfo, Seq) {
+	r := l.catalogue.skus.get(uint32(id))
+	return r.info, r.seq
+}
+
+// LocationInfo returns the master data of a location and the change that set it.
+func (l *Ledger) LocationInfo(id Location) (LocationInfo, Seq) {
+	r := l.catalogue.locations.get(uint32(id))
+	return r.info, r.seq
+}
+
+// SKUs calls fn with every known SKU in order of number until it returns false.
+func (l *Ledger) SKUs(from SKU, fn func(SKU, SKUInfo) bool) {
+	for id := max(uint32(from), 1); id < l.catalogue.skus.size(); id++ {
+		if r := l.catalogue.skus.get(id); r != nil && !r.deleted && !fn(SKU(id), r.info) {
+			return
+		}
+	}
+}
+
+// Locations calls fn with every known location in order of number until it returns false.
+func (l *Ledger) Locations(from Location, fn func(Location, LocationInfo) bool) {
+	for id := max(uint32(from), 1); id < l.catalogue.locations.size(); id++ {
+		if r := l.catalogue.locations.get(id); r != nil && !r.deleted && !fn(Location(id), r.info) {
+			return
+		}
+	}
+}
+
+func quoted(name []byte) string {
+	if len(name) > 128 {
+		name = name[:128]
+	}
+	return `"` + string(name) + `"`
+}

@@ -1,0 +1,314 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// checkpointBatchBytes is how much of a checkpoint goes to the store at a time.
+const checkpointBatchBytes = 1 << 20
+
+// Checkpoint writes what changed since the last one to its own keys, so that a
+// start need not replay the journal from there. Nothing waits for it: each page
+// says which entry it includes.
+func (l *Ledger) Checkpoint() error {
+	l.checkpointMu.Lock()
+	defer l.checkpointMu.Unlock()
+	upTo := l.Seq()
+	w := &checkpointWriter{l: l, batch: l.db.NewBatch()}
+	defer func() { w.batch.Close() }()
+	if err := w.run(); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := w.flush(); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	// Only when everything above is on its way to the disk, in order, may a start
+	// skip the journal up to here.
+	if err := l.db.Set([]byte{prefixCheckpoint}, binary.BigEndian.AppendUint64(nil, uint64(upTo)), pebble.Sync); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	l.checkpointed = upTo
+	l.sinceCheckpoint.Store(0)
+	w.evict()
+	return nil
+}
+
+// checkpointWriter gathers records into batches. A batch goes to the store only
+// when the journal is durable up to the latest entry that it includes: a page must
+// not hold what a crash undoes.
+type checkpointWriter struct {
+	l        *Ledger
+	batch    *pebble.Batch
+	includes Seq
+	scratch  []byte
+
+	finished []*Reservation // to drop from memory once they are on disk
+	calls    []Hash
+}
+
+func (w *checkpointWriter) set(key, value []byte, includes Seq) error {
+	w.includes = max(w.includes, includes)
+	if err := w.batch.Set(key, value, nil); err != nil {
+		return err
+	}
+	if w.batch.Len() > checkpointBatchBytes {
+		return w.flush()
+	}
+	return nil
+}
+
+func (w *checkpointWriter) flush() error {
+	if w.batch.Empty() {
+		return nil
+	}
+	if err := w.l.Wait(w.includes); err != nil {
+		return err
+	}
+	if err := w.batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	w.batch.Close()
+	w.batch = w.l.db.NewBatch()
+	return nil
+}
+
+func (w *checkpointWriter) run() error {
+	for _, step := range []func() error{w.master, w.rules, w.pages, w.reservations, w.names, w.keys, w.feeds} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *checkpointWriter) master() error {
+	c := &w.l.catalogue
+	c.put.Lock()
+	skus, locations := c.skus.dirty, c.locations.dirty
+	c.skus.dirty, c.locations.dirty = nil, nil
+	c.put.Unlock()
+	for _, id := range skus {
+		r := c.skus.get(id)
+		if err := w.set(masterKey('s', id), masterRecord(r.seq, r.deleted, r.info), r.seq); err != nil {
+			return err
+		}
+	}
+	for _, id := range locations {
+		r := c.locations.get(id)
+		if err := w.set(masterKey('l', id), masterRecord(r.seq, r.deleted, r.info), r.seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// masterRecord is a change's seq, whether it deleted, and the object as JSON.
+func masterRecord(seq Seq, deleted bool, info any) []byte {
+	v := binary.BigEndian.AppendUint64(nil, uint64(seq))
+	if deleted {
+		v = append(v, 1)
+	} else {
+		v = append(v, 0)
+	}
+	return append(v, mustJSON(info)...)
+}
+
+func (w *checkpointWriter) rules() error {
+	r := w.l.safety.Load()
+	if r.seq <= w.l.checkpointed {
+		return nil
+	}
+	v := binary.BigEndian.AppendUint64(nil, uint64(r.seq))
+	return w.set([]byte{prefixMaster, 'r'}, append(v, w.l.encodeRules(true, r.rules, nil)...), r.seq)
+}
+
+func (w *checkpointWriter) pages() error {
+	for i := range w.l.shards {
+		sh := &w.l.shards[i]
+		sh.mu.Lock()
+		dirty := sh.dirty
+		sh.dirty = nil
+		for _, id := range dirty {
+			sh.page(id).dirty = false
+		}
+		sh.mu.Unlock()
+		for _, id := range dirty {
+			sh.mu.RLock()
+			seq := w.l.Seq() // all changes of this shard up to here are made: who makes one holds the lock
+			w.scratch = sh.page(id).append(w.scratch[:0], seq)
+			sh.mu.RUnlock()
+			if err := w.set(pageKey(id), w.scratch, seq); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *checkpointWriter) reservations() error {
+	for i := range w.l.reservations.shards {
+		s := &w.l.reservations.shards[i]
+		s.mu.Lock()
+		dirty := make([]*Reservation, 0, len(s.dirty))
+		for id := range s.dirty {
+			dirty = append(dirty, s.byID[id])
+		}
+		clear(s.dirty)
+		s.mu.Unlock()
+		for _, r := range dirty {
+			if err := w.reservation(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *checkpointWriter) reservation(r *Reservation) error {
+	w.scratch = r.append(w.scratch[:0])
+	if r.State.Open() {
+		return w.set(idKey(prefixOpen, r.ID), w.scratch, r.Seq)
+	}
+	if err := w.batch.Delete(idKey(prefixOpen, r.ID), nil); err != nil {
+		return err
+	}
+	for _, k := range r.indexKeys() {
+		if err := w.set(k, nil, r.Seq); err != nil {
+			return err
+		}
+	}
+	if err := w.set(finishedByTimeKey(w.l.Now(), r.ID), nil, r.Seq); err != nil {
+		return err
+	}
+	w.finished = append(w.finished, r)
+	return w.set(idKey(prefixFinished, r.ID), w.scratch, r.Seq)
+}
+
+func (w *checkpointWriter) names() error {
+	for i := range w.l.names.shards {
+		s := &w.l.names.shards[i]
+		s.mu.Lock()
+		fresh := s.fresh
+		s.fresh = nil
+		values := make([]seen, len(fresh))
+		for j, h := range fresh {
+			values[j] = s.seen[h]
+		}
+		s.mu.Unlock()
+		for j, h := range fresh {
+			if err := w.set(nameKey(h), values[j].append(nil), values[j].seq()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *checkpointWriter) keys() error {
+	for i := range w.l.keys.shards {
+		s := &w.l.keys.shards[i]
+		s.mu.Lock()
+		hashes, calls := make([]Hash, 0, len(s.calls)), make([]call, 0, len(s.calls))
+		for h, c := range s.calls {
+			hashes, calls = append(hashes, h), append(calls, c)
+		}
+		s.mu.Unlock()
+		for j, h := range hashes {
+			if err := w.set(h.append([]byte{prefixKey}), calls[j].append(nil), calls[j].seq); err != nil {
+				return err
+			}
+		}
+		w.calls = append(w.calls, hashes...)
+	}
+	return nil
+}
+
+func (w *checkpointWriter) feeds() error {
+	for _, f := range w.l.Feeds() {
+		k := binary.BigEndian.AppendUint32([]byte{prefixFeed}, uint32(f.Location))
+		v := binary.BigEndian.AppendUint64(nil, uint64(f.LastEventAt))
+		if err := w.set(append(k, f.Source...), v, w.l.Seq()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// evict drops from memory what is now found on disk. The generation is counted up
+// first, so that who misses it in memory after that looks on disk again.
+func (w *checkpointWriter) evict() {
+	l := w.l
+	l.evictions.Add(1)
+	for _, r := range w.finished {
+		s := l.reservations.shard(r.ID)
+		s.mu.Lock()
+		if s.byID[r.ID] == r {
+			delete(s.byID, r.ID)
+		}
+		s.mu.Unlock()
+	}
+	for _, h := range w.calls {
+		s := l.keys.shard(h)
+		s.mu.Lock()
+		delete(s.calls, h)
+		s.mu.Unlock()
+	}
+	if l.names.size() > l.opts.NamesInMemoryMax {
+		l.names.complete.Store(false)
+		for i := range l.names.shards {
+			s := &l.names.shards[i]
+			s.mu.Lock()
+			kept := make(map[Hash]seen, len(s.fresh))
+			for _, h := range s.fresh {
+				kept[h] = s.seen[h]
+			}
+			s.seen = kept
+			s.mu.Unlock()
+		}
+	}
+}
+
+// keepHouse makes checkpoints and drops what is past its time, until the ledger closes.
+func (l *Ledger) keepHouse() {
+	defer l.workers.Done()
+	checkpoint := time.NewTicker(l.opts.CheckpointEvery)
+	defer checkpoint.Stop()
+	space := time.NewTicker(time.Second)
+	defer space.Stop()
+	for {
+		select {
+		case <-l.closing:
+			return
+		case <-space.C:
+			l.checkSpace()
+			l.expireDue(l.Now())
+			continue
+		case <-checkpoint.C:
+		case <-l.checkpointSoon:
+		}
+		if l.Seq() == l.checkpointedSeq() {
+			continue
+		}
+		if err := l.Checkpoint(); err != nil {
+			slog.Error("checkpoint", "error", err)
+			continue
+		}
+		if err := l.prune(); err != nil {
+			slog.Error("drop what is past its time", "error", err)
+		}
+		if l.deadlines.size() > 100_000 {
+			l.pruneDeadlines()
+		}
+	}
+}
+
+func (l *Ledger) checkpointedSeq() Seq {
+	l.checkpointMu.Lock()
+	defer l.checkpointMu.Unlock()
+	return l.checkpointed
+}

@@ -1,0 +1,155 @@
+package ledger
+
+import "fmt"
+
+// Count is an absolute figure: what was physically there at a moment, in all
+// conditions together. On hand becomes that and every movement after the moment.
+type Count struct {
+	Name       EventName
+	CountedAt  Millis // the moment it speaks of
+	Received   Millis
+	Location   Location
+	Lines      []CountLine // one for each SKU
+	Exceptions []Exception
+}
+
+// CountLine is one SKU of a count.
+type CountLine struct {
+	SKU      SKU
+	Quantity Qty // at least 0
+}
+
+func (c *Count) apply(l *Ledger) (Result, error) {
+	if _, _, err := l.eventTime(c.Name.Time, c.Received); err != nil {
+		return Result{}, err
+	}
+	t, skewed, err := l.eventTime(c.CountedAt, c.Received)
+	if err != nil {
+		return Result{}, err
+	}
+	l.expireDue(c.Received)
+	slot, done, err := l.beginEvent(c.Name)
+	if done != nil || err != nil {
+		return deref(done), err
+	}
+	defer slot.end()
+
+	e := newEntry(KindCount, c.Received)
+	e.event, e.time, e.id = c.Name, t, uint32(c.Location)
+	for _, ln := range c.Lines {
+		e.effect(ln.SKU, c.Location, ln.Quantity, Figures{})
+	}
+	shards, err := e.gather()
+	if err != nil {
+		return Result{}, err
+	}
+	// What moved after t is read from the journal, which may mean the disk, so it
+	// is read without the locks and holds only if the position has not changed since.
+	since := make(map[SKU]history)
+	for {
+		l.lockShards(shards)
+		missing := c.missing(l, e, since, t)
+		if len(missing) == 0 {
+			break
+		}
+		l.unlockShards(shards)
+		for _, m := range missing {
+			if m.moved, m.later, err = l.movedSince(m, c, t); err != nil {
+				return Result{}, err
+			}
+			since[m.sku] = m
+		}
+	}
+	defer l.unlockShards(shards)
+	e.exceptions = append(e.exceptions[:0], c.Exceptions...)
+	if skewed {
+		e.except(ClockSkew, 0, c.Location, 0, 0)
+	}
+	for i := range e.lines {
+		if err := c.settle(l, e, &e.lines[i], since, t); err != nil {
+			return Result{}, err
+		}
+	}
+	if err := l.settle(e); err != nil {
+		return Result{}, err
+	}
+	seq := l.enter(e)
+	slot.taken(seq)
+	l.feeds.saw(c.Location, c.Name.Source, t)
+	return Result{Seq: seq}, nil
+}
+
+// history is what a position's journal says of the time after a count.
+type history struct {
+	sku   SKU
+	head  Seq   // the position's latest entry when it was read
+	moved int64 // what moved on hand after the count
+	later bool  // another count of the same moment goes before this one
+}
+
+// missing lists the positions whose history must be read, or read again.
+func (c *Count) missing(l *Ledger, e *entryDraft, since map[SKU]history, t Millis) (out []history) {
+	for i := range e.lines {
+		p := l.position(e.lines[i].SKU, c.Location)
+		if p == nil || p.countedAt > t || (p.lastEvent <= t && p.countedAt != t) {
+			continue
+		}
+		if h, ok := since[e.lines[i].SKU]; !ok || h.head != p.seq {
+			out = append(out, history{sku: e.lines[i].SKU, head: p.seq})
+		}
+	}
+	return out
+}
+
+// movedSince walks a position's history back to t. No event lies further ahead of
+// its arrival than the skew, so what was recorded before t − skew happened before t.
+func (l *Ledger) movedSince(h history, c *Count, t Millis) (moved int64, later bool, err error) {
+	end := t - l.opts.MaxSkewMillis - recordedSlackMillis
+	err = l.walk(h.sku, c.Location, h.head, func(e *Entry, ln *EntryLine) bool {
+		if e.RecordedAt < end {
+			return false
+		}
+		switch {
+		case e.Kind.movement() && e.Time > t:
+			moved += int64(ln.Moved)
+		case e.Kind == KindCount && e.Time == t && ln.Settled:
+			later = later || e.Source > c.Name.Source || e.Source == c.Name.Source && e.EventID > c.Name.ID
+		}
+		return true
+	})
+	return moved, later, err
+}
+
+// recordedSlackMillis is by how much entries of one position may be out of order
+// in the time they were recorded: calls take their time before they take the lock.
+const recordedSlackMillis = 60_000
+
+// settle works out the difference that the count makes to one position. One that a
+// later count has overtaken makes none.
+func (c *Count) settle(l *Ledger, e *entryDraft, ln *EntryLine, since map[SKU]history, t Millis) error {
+	p := l.position(ln.SKU, c.Location)
+	h := since[ln.SKU]
+	if p != nil && (p.countedAt > t || p.countedAt == t && h.later) {
+		return nil
+	}
+	ln.Settled = true
+	if p == nil {
+		ln.Delta.OnHand = ln.Moved
+		return nil
+	}
+	believed := int64(p.OnHand) - h.moved
+	delta := int64(ln.Moved) - believed
+	if !inRange(delta) || !inRange(believed) {
+		return refuse(InvalidQuantity, fmt.Sprintf("SKU %q: counted %d where %d was believed: the difference is out of range",
+			l.SKUName(ln.SKU), ln.Moved, believed))
+	}
+	ln.Delta.OnHand = Qty(delta)
+	if delta != 0 {
+		e.except(CountDifference, ln.SKU, c.Location, Qty(believed), ln.Moved)
+	}
+	if ln.Moved < p.Unsellable {
+		e.except(CountBelowUnsellable, ln.SKU, c.Location, p.Unsellable, ln.Moved)
+		ln.Delta.Unsellable = ln.Moved - p.Unsellable
+	}
+	return nil
+}

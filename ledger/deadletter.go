@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// DeadLetter is a record that could not be applied: kept as it came, with the
+// reason, and published for those who can mend it.
+type DeadLetter struct {
+	Seq        Seq // set by the ledger; it names the letter
+	ReceivedAt Millis
+	Code       string
+	Detail     string
+	Topic      string // "" over HTTP
+	Partition  int
+	Offset     int64
+	Key        []byte
+	Value      []byte
+	Headers    []Header
+}
+
+// Header is one header of a Kafka record.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+func (d *DeadLetter) apply(l *Ledger) (Result, error) {
+	e := newEntry(KindDeadLetter, d.ReceivedAt)
+	e.payload = d.encode()
+	return Result{Seq: l.journal.append(e)}, nil
+}
+
+func (d *DeadLetter) encode() []byte {
+	b := make([]byte, 0, len(d.Value)+len(d.Detail)+len(d.Key)+64)
+	b = appendString(b, d.Code)
+	b = appendString(b, d.Detail)
+	b = appendString(b, d.Topic)
+	b = binary.AppendVarint(b, int64(d.Partition))
+	b = binary.AppendVarint(b, d.Offset)
+	b = appendString(b, string(d.Key))
+	b = appendString(b, string(d.Value))
+	b = binary.AppendUvarint(b, uint64(len(d.Headers)))
+	for _, h := range d.Headers {
+		b = appendString(b, h.Key)
+		b = appendString(b, string(h.Value))
+	}
+	return b
+}
+
+// DeadLetter reads the letter that an entry holds.
+func (e *Entry) DeadLetter() (DeadLetter, error) {
+	d := decoder{b: e.Payload}
+	dl := DeadLetter{Seq: e.Seq, ReceivedAt: e.RecordedAt, Code: d.string(), Detail: d.string(), Topic: d.string(),
+		Partition: int(d.varint()), Offset: d.varint()}
+	dl.Key, dl.Value = []byte(d.string()), []byte(d.string())
+	for range d.count(2) {
+		dl.Headers = append(dl.Headers, Header{d.string(), []byte(d.string())})
+	}
+	if d.bad || len(d.b) != 0 || e.Kind != KindDeadLetter {
+		return DeadLetter{}, errors.New("dead letter does not decode")
+	}
+	return dl, nil
+}
+
+// DeadLetters lists letters in the order in which they came, after the one named after.
+func (l *Ledger) DeadLetters(after Seq, limit int) (out []DeadLetter, err error) {
+	err = l.marked(prefixDeadLetter, after, limit, func(seq Seq) error {
+		e, err := l.Entry(seq)
+		if errors.Is(err, ErrNoEntry) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		d, err := e.DeadLetter()
+		out = append(out, d)
+		return err
+	})
+	return out, err
+}
+
+// Exceptions lists entries that have exceptions, in order, after the one named after.
+func (l *Ledger) Exceptions(after Seq, limit int) (out []Entry, err error) {
+	err = l.marked(prefixException, after, limit, func(seq Seq) error {
+		e, err := l.Entry(seq)
+		if err == nil {
+			out = append(out, e)
+		}
+		return err
+	})
+	return out, err
+}

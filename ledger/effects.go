@@ -1,0 +1,105 @@
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// effect adds to what the draft does to one position. moved is what the event
+// says; whether it moves on hand is decided under the lock.
+func (e *entryDraft) effect(sku SKU, loc Location, moved Qty, delta Figures) {
+	e.lines = append(e.lines, EntryLine{SKU: sku, Location: loc, Moved: moved, Delta: delta})
+}
+
+// gather sorts the lines and adds up those of one position. It returns the shards
+// that the lines lie in, and refuses sums that are no quantity.
+func (e *entryDraft) gather() (shards uint64, err error) {
+	if len(e.lines) > 1 {
+		slices.SortStableFunc(e.lines, func(a, b EntryLine) int {
+			return cmp.Or(cmp.Compare(a.SKU, b.SKU), cmp.Compare(a.Location, b.Location))
+		})
+		out := e.lines[:1]
+		for _, ln := range e.lines[1:] {
+			last := &out[len(out)-1]
+			if last.SKU != ln.SKU || last.Location != ln.Location {
+				out = append(out, ln)
+				continue
+			}
+			moved := int64(last.Moved) + int64(ln.Moved)
+			sum, ok := last.Delta.add(ln.Delta)
+			if !ok || !inRange(moved) {
+				return 0, refuse(InvalidQuantity, "the lines of one position add up to more than a quantity holds")
+			}
+			last.Moved, last.Delta = Qty(moved), sum
+		}
+		e.lines = out
+	}
+	for i := range e.lines {
+		shards |= shardBit(e.lines[i].SKU)
+	}
+	return shards, nil
+}
+
+// add returns f + d, and whether all of it is in range.
+func (f Figures) add(d Figures) (Figures, bool) {
+	on, uns := int64(f.OnHand)+int64(d.OnHand), int64(f.Unsellable)+int64(d.Unsellable)
+	held, com := int64(f.Held)+int64(d.Held), int64(f.Committed)+int64(d.Committed)
+	return Figures{Qty(on), Qty(uns), Qty(held), Qty(com)},
+		inRange(on) && inRange(uns) && inRange(held) && inRange(com)
+}
+
+// settle works out what each line does to its position, and refuses what would not
+// fit. The caller holds the shards; nothing is changed yet.
+func (l *Ledger) settle(e *entryDraft) error {
+	for i := range e.lines {
+		ln := &e.lines[i]
+		if rec := l.catalogue.skus.get(uint32(ln.SKU)); rec == nil || rec.deleted {
+			return refuse(UnknownSKU, quoted([]byte(l.SKUName(ln.SKU))))
+		}
+		if rec := l.catalogue.locations.get(uint32(ln.Location)); rec == nil || rec.deleted {
+			return refuse(UnknownLocation, quoted([]byte(l.LocationName(ln.Location))))
+		}
+		var before Figures
+		p := l.position(ln.SKU, ln.Location)
+		if p != nil {
+			before, ln.Prev = p.Figures, p.seq
+		}
+		if e.kind.movement() && ln.Moved != 0 {
+			if p == nil || e.time > p.countedAt {
+				ln.Delta.OnHand = ln.Moved
+			} else if e.recordedAt-p.countedAt > dayMillis {
+				e.except(LateMovement, ln.SKU, ln.Location, 0, ln.Moved)
+			}
+		}
+		after, ok := before.add(ln.Delta)
+		if !ok {
+			return refuse(InvalidQuantity, fmt.Sprintf("SKU %q at location %q: the sum is out of range",
+				l.SKUName(ln.SKU), l.LocationName(ln.Location)))
+		}
+		ln.After = after
+		if after.OnHand < 0 && before.OnHand >= 0 {
+			e.except(NegativeOnHand, ln.SKU, ln.Location, before.OnHand, after.OnHand)
+		}
+	}
+	return nil
+}
+
+func (e *entryDraft) except(c ExceptionCode, sku SKU, loc Location, believed, counted Qty) {
+	e.exceptions = append(e.exceptions, Exception{c, sku, loc, believed, counted})
+}
+
+// enter appends the draft to the journal and makes its effects. It cannot fail:
+// everything was checked, and the caller still holds the shards.
+func (l *Ledger) enter(e *entryDraft) Seq {
+	seq := l.journal.append(e)
+	for i := range e.lines {
+		ln := &e.lines[i]
+		if ln.After.Held < 0 || ln.After.Committed < 0 {
+			panic(fmt.Sprintf("change %d would leave SKU %d at location %d with %+v", seq, ln.SKU, ln.Location, ln.After))
+		}
+		p := l.shardOf(ln.SKU).openPage(ln.SKU).open(ln.Location)
+		p.take(seq, e.kind, e.time, ln)
+	}
+	return seq
+}

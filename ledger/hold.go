@@ -1,0 +1,214 @@
+package ledger
+
+import "slices"
+
+// Hold reserves units with a deadline: all of its lines, or with AllowPartial what
+// can be had of them.
+type Hold struct {
+	ID           string
+	Call         Hash // of the request, to tell a retry from another wish
+	Key          CallKey
+	Channel      string
+	Owner        string
+	Reference    string
+	Now          Millis
+	ExpiresAt    Millis
+	AllowPartial bool
+	Lines        []HoldLine
+}
+
+// HoldLine asks for units of one SKU at one location; there is one for each position.
+type HoldLine struct {
+	SKU      SKU
+	Location Location
+	Quantity Qty // greater than 0
+}
+
+func (h *Hold) apply(l *Ledger) (Result, error) {
+	l.expireDue(h.Now)
+	r, replay, err := h.enter(l)
+	if replay != 0 {
+		return l.replay(replay, h.Key, h.Now)
+	}
+	return r, err
+}
+
+// enter makes the hold, or tells the entry of the call that made it before.
+func (h *Hold) enter(l *Ledger) (res Result, replay Seq, err error) {
+	slot, first, err := l.beginKey(h.Key, h.Now)
+	if first != 0 || err != nil {
+		return Result{}, first, err
+	}
+	defer slot.end()
+	rs, old, err := l.lockReservation(h.ID)
+	if err != nil {
+		return Result{}, 0, err
+	}
+	defer rs.mu.Unlock()
+	if old != nil {
+		if old.Call != h.Call {
+			return Result{}, 0, refuse(IdempotencyMismatch, "a reservation with this id was made by another request")
+		}
+		return Result{}, old.Created, nil
+	}
+	var shards uint64
+	for i := range h.Lines {
+		shards |= shardBit(h.Lines[i].SKU)
+	}
+	l.lockShards(shards)
+	defer l.unlockShards(shards)
+	r, err := h.reserve(l)
+	if err != nil {
+		return Result{}, 0, err
+	}
+
+	// From here the hold must succeed: nothing below may return early, or
+	// positions and reservation would disagree.
+	e := newEntry(KindHold, h.Now)
+	e.key, e.reservation = h.Key, r
+	for i := range r.Lines {
+		if ln := &r.Lines[i]; ln.Held > 0 {
+			e.effect(ln.SKU, ln.Location, 0, Figures{Held: ln.Held})
+		}
+	}
+	mustSettle(l, e)
+	seq := l.enter(e)
+	r.Created, r.Seq = seq, seq
+	slot.taken(seq, h.Now)
+	rs.put(r)
+	l.deadlines.push(r.ExpiresAt, r.ID)
+	return Result{Seq: seq, Reservation: r}, 0, nil
+}
+
+// reserve works out the reservation, or why there is none. The caller holds the shards.
+func (h *Hold) reserve(l *Ledger) (*Reservation, error) {
+	if err := l.checkPlaces(len(h.Lines), func(i int) (SKU, Location) { return h.Lines[i].SKU, h.Lines[i].Location }); err != nil {
+		return nil, err
+	}
+	r := &Reservation{ID: h.ID, State: Held, Channel: h.Channel, Owner: h.Owner, Reference: h.Reference,
+		CreatedAt: h.Now, ExpiresAt: h.ExpiresAt, Call: h.Call, Lines: make([]ReservationLine, len(h.Lines))}
+	var short []Shortfall
+	var held int64
+	for i, ln := range h.Lines {
+		available := l.available(ln.SKU, ln.Location, 0)
+		got := ln.Quantity
+		r.Lines[i] = ReservationLine{SKU: ln.SKU, Location: ln.Location, Quantity: ln.Quantity, Available: -1}
+		if available < ln.Quantity {
+			short = append(short, Shortfall{ln.SKU, ln.Location, int64(ln.Quantity), available})
+			got = available
+			r.Lines[i].Available = available
+		}
+		r.Lines[i].Held = got
+		held += int64(got)
+	}
+	if len(short) > 0 && (!h.AllowPartial || held == 0) {
+		return nil, &Refused{Code: InsufficientStock, Short: short}
+	}
+	return r, nil
+}
+
+// available is what can be promised at a position to someone who has own units
+// there already. The caller holds the shard.
+func (l *Ledger) available(sku SKU, loc Location, own Qty) Qty {
+	p := l.position(sku, loc)
+	if p == nil {
+		return 0
+	}
+	s := l.safetyOf(sku)
+	safety, promised := s.units(loc)
+	if !promised {
+		return 0
+	}
+	return clampQty(p.Free() + int64(own) - int64(safety))
+}
+
+// checkPlaces refuses positions that master data does not know any more, or
+// whose location is inactive, naming each.
+func (l *Ledger) checkPlaces(n int, at func(int) (SKU, Location)) error {
+	var inactive []Shortfall
+	for i := range n {
+		sku, loc := at(i)
+		if rec := l.catalogue.skus.get(uint32(sku)); rec == nil || rec.deleted {
+			return &Refused{Code: UnknownSKU, Detail: quoted([]byte(l.SKUName(sku))), Short: []Shortfall{{SKU: sku, Location: loc}}}
+		}
+		rec := l.catalogue.locations.get(uint32(loc))
+		if rec == nil || rec.deleted {
+			return &Refused{Code: UnknownLocation, Detail: quoted([]byte(l.LocationName(loc))), Short: []Shortfall{{SKU: sku, Location: loc}}}
+		}
+		if !rec.info.Active {
+			inactive = append(inactive, Shortfall{SKU: sku, Location: loc})
+		}
+	}
+	if inactive != nil {
+		return &Refused{Code: LocationInactive, Detail: quoted([]byte(l.LocationName(inactive[0].Location))), Short: inactive}
+	}
+	return nil
+}
+
+// mustSettle settles effects that were made from checked figures.
+func mustSettle(l *Ledger, e *entryDraft) {
+	if _, err := e.gather(); err != nil {
+		panic("effects of a checked reservation do not add up: " + err.Error())
+	}
+	if err := l.settle(e); err != nil {
+		panic("effects of a checked reservation do not settle: " + err.Error())
+	}
+}
+
+// replay answers a call that was made before from the entry that it made, and
+// remembers key for it if that is new.
+func (l *Ledger) replay(first Seq, key CallKey, now Millis) (Result, error) {
+	e, err := l.Entry(first)
+	if err != nil {
+		return Result{}, err
+	}
+	res := Result{Seq: first, Reservation: e.Reservation, Replayed: true}
+	if key != (CallKey{}) && key != e.Key {
+		if err := l.bind(key, e.Reservation, now); err != nil {
+			return Result{}, err
+		}
+	}
+	r, ok, err := l.Reservation(e.Reservation.ID, now)
+	if ok {
+		res.StateNow = r.State
+	}
+	return res, err
+}
+
+// bind enters a key's answer where the call itself changes nothing.
+func (l *Ledger) bind(key CallKey, answer *Reservation, now Millis) error {
+	slot, first, err := l.beginKey(key, now)
+	if first != 0 || err != nil {
+		return err
+	}
+	defer slot.end()
+	e := newEntry(KindAnswer, now)
+	e.key, e.reservation = key, answer
+	slot.taken(l.journal.append(e), now)
+	return nil
+}
+
+// MergeHoldLines adds up lines of one position, in the order of their first.
+// ok is false where a sum is more than a quantity holds; at names its position.
+func MergeHoldLines(lines []HoldLine) (merged []HoldLine, at int, ok bool) {
+	if len(lines) == 1 {
+		return lines, 0, true
+	}
+	seen := make(map[[2]uint32]int, len(lines))
+	merged = slices.Grow(merged, len(lines))
+	for i, ln := range lines {
+		k := [2]uint32{uint32(ln.SKU), uint32(ln.Location)}
+		j, again := seen[k]
+		if !again {
+			seen[k] = len(merged)
+			merged = append(merged, ln)
+			continue
+		}
+		sum := int64(merged[j].Quantity) + int64(ln.Quantity)
+		if !inRange(sum) {
+			return nil, i, false
+		}
+		merged[j].Quantity = Qty(sum)
+	}
+	return merged, 0, true
+}

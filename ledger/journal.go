@@ -1,0 +1,378 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// blockBytesMax is where a block of entries is closed: finding one entry reads its block.
+const blockBytesMax = 256 << 10
+
+// recentBytesMax is how much of the journal stays in memory for followers and history.
+const recentBytesMax = 64 << 20
+
+const blockVersion = 1
+
+// block is a run of entries that is written, hashed and read as one.
+type block struct {
+	first   Seq
+	ends    []uint32 // where each entry ends in body
+	body    []byte
+	offsets map[string]Offset // how far the sources were read, by offsetKey
+	marks   []mark
+	batch   *commit
+}
+
+// mark asks for an index key of an entry, such as those with exceptions.
+type mark struct {
+	prefix byte
+	seq    Seq
+}
+
+func (b *block) last() Seq { return b.first + Seq(len(b.ends)) - 1 }
+
+func (b *block) entry(seq Seq) []byte {
+	i := int(seq - b.first)
+	from := uint32(0)
+	if i > 0 {
+		from = b.ends[i-1]
+	}
+	return b.body[from:b.ends[i]]
+}
+
+// commit is the blocks that one sync makes durable; done is closed when it did, or err is set.
+type commit struct {
+	done chan struct{}
+	err  error
+}
+
+// journal gathers entries into blocks; one goroutine writes them.
+type journal struct {
+	mu      sync.Mutex
+	next    Seq      // the seq of the next entry
+	open    *block   // entries go here
+	sealed  []*block // full, waiting for the writer
+	writing []*block // with the writer now
+	waiting int      // bytes in open, sealed and writing
+	err     error    // set once nothing can be written any more
+	room    *sync.Cond
+	kick    chan struct{}
+
+	durable atomic.Uint64
+	head    [sha256.Size]byte // the hash of the latest written block; the writer's own
+
+	recentMu    sync.RWMutex
+	recent      []*block // durable, oldest first, without gaps
+	recentBytes int
+	grown       chan struct{} // closed and replaced when durable moved on; guarded by recentMu
+}
+
+func (j *journal) init() {
+	j.next = 1
+	j.room = sync.NewCond(&j.mu)
+	j.kick = make(chan struct{}, 1)
+	j.grown = make(chan struct{})
+	j.open = newBlock(1, newCommit())
+}
+
+func newCommit() *commit { return &commit{done: make(chan struct{})} }
+
+func newBlock(first Seq, c *commit) *block { return &block{first: first, batch: c} }
+
+// append gives the draft its seq and puts it in the open block. The caller holds
+// the locks of everything that it changes, so the order of entries is the order of changes.
+func (j *journal) append(e *entryDraft) Seq {
+	j.mu.Lock()
+	b := j.open
+	if len(b.body) > blockBytesMax {
+		j.sealed = append(j.sealed, b)
+		b = newBlock(j.next, b.batch)
+		j.open = b
+	}
+	seq := j.next
+	j.next++
+	before := len(b.body)
+	b.body = e.append(b.body)
+	b.ends = append(b.ends, uint32(len(b.body)))
+	j.waiting += len(b.body) - before
+	if len(e.exceptions) > 0 {
+		b.marks = append(b.marks, mark{prefixException, seq})
+	}
+	if e.kind == KindDeadLetter {
+		b.marks = append(b.marks, mark{prefixDeadLetter, seq})
+	}
+	j.mu.Unlock()
+	j.wake()
+	return seq
+}
+
+// setOffset notes how far a source was read. It becomes durable with or after the
+// entries that were appended before, never before them.
+func (j *journal) setOffset(key string, o Offset) {
+	j.mu.Lock()
+	if j.open.offsets == nil {
+		j.open.offsets = make(map[string]Offset)
+	}
+	j.open.offsets[key] = o
+	j.mu.Unlock()
+	j.wake()
+}
+
+func (j *journal) wake() {
+	select {
+	case j.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (j *journal) last() Seq {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.next - 1
+}
+
+// wait returns once seq is durable, or why it never will be.
+func (j *journal) wait(seq Seq) error {
+	for Seq(j.durable.Load()) < seq {
+		j.mu.Lock()
+		c := j.open.batch
+		if len(j.writing) > 0 && seq <= j.writing[len(j.writing)-1].last() {
+			c = j.writing[0].batch
+		}
+		err := j.err
+		j.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if Seq(j.durable.Load()) >= seq {
+			return nil
+		}
+		<-c.done
+		if c.err != nil {
+			return c.err
+		}
+	}
+	return nil
+}
+
+func (j *journal) admit(bytesMax int) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err != nil {
+		return j.err
+	}
+	if j.waiting > bytesMax {
+		return ErrOverloaded
+	}
+	return nil
+}
+
+func (j *journal) waitRoom(bytesMax int) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.err == nil && j.waiting > bytesMax/2 {
+		j.room.Wait()
+	}
+	return j.err
+}
+
+// close lets the writer finish what was appended and then end.
+func (j *journal) close() {
+	j.mu.Lock()
+	if j.err == nil {
+		j.err = ErrClosed
+	}
+	j.room.Broadcast()
+	j.mu.Unlock()
+	j.wake()
+}
+
+// writeJournal is the one goroutine that writes blocks: it takes all that waits,
+// commits it with one sync, and answers everyone. Blocks grow with load by themselves.
+func (l *Ledger) writeJournal() {
+	defer l.workers.Done()
+	j := &l.journal
+	for {
+		<-j.kick
+		blocks, c, closed := j.takeWaiting()
+		if c != nil {
+			if err := l.commit(blocks); err != nil {
+				j.fail(c, err)
+				l.opts.Fatal(err)
+				return
+			}
+			j.written(blocks, c)
+			if l.sinceCheckpoint.Add(blockBytes(blocks)) > l.opts.CheckpointBytes {
+				select {
+				case l.checkpointSoon <- struct{}{}:
+				default:
+				}
+			}
+		}
+		if closed {
+			if c == nil {
+				return
+			}
+			j.wake() // what came in meanwhile
+		}
+	}
+}
+
+func blockBytes(blocks []*block) (n int64) {
+	for _, b := range blocks {
+		n += int64(len(b.body))
+	}
+	return n
+}
+
+// takeWaiting hands what was appended to the writer and opens a new block.
+func (j *journal) takeWaiting() (blocks []*block, c *commit, closed bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	closed = j.err != nil
+	if len(j.open.ends) == 0 && len(j.open.offsets) == 0 && len(j.sealed) == 0 {
+		return nil, nil, closed
+	}
+	blocks = append(j.sealed, j.open)
+	j.sealed = nil
+	j.writing = blocks
+	c = j.open.batch
+	j.open = newBlock(j.next, newCommit())
+	return blocks, c, closed
+}
+
+// commit writes blocks, offsets and marks in one batch with one sync.
+func (l *Ledger) commit(blocks []*block) error {
+	j := &l.journal
+	batch := l.db.NewBatch()
+	defer batch.Close()
+	now := l.Now()
+	for _, b := range blocks {
+		if len(b.ends) > 0 {
+			v := b.encode(j.head, now)
+			j.head = [sha256.Size]byte(v[len(v)-sha256.Size:])
+			if err := batch.Set(blockKey(b.first), v, nil); err != nil {
+				return fmt.Errorf("write block %d: %w", b.first, err)
+			}
+			for _, m := range b.marks {
+				if err := batch.Set(seqKey(m.prefix, m.seq), nil, nil); err != nil {
+					return fmt.Errorf("write mark of entry %d: %w", m.seq, err)
+				}
+			}
+		}
+		for k, o := range b.offsets {
+			if err := batch.Set([]byte(k), o.append(nil), nil); err != nil {
+				return fmt.Errorf("write offset: %w", err)
+			}
+		}
+	}
+	last := blocks[len(blocks)-1].last()
+	if err := batch.Set([]byte{prefixHead}, headRecord(last, j.head), nil); err != nil {
+		return fmt.Errorf("write head: %w", err)
+	}
+	if err := batch.Commit(pebble.Sync); err != nil {
+		return fmt.Errorf("sync journal up to entry %d: %w", last, err)
+	}
+	return nil
+}
+
+// written makes the blocks visible as durable and answers those who wait.
+func (j *journal) written(blocks []*block, c *commit) {
+	j.recentMu.Lock()
+	for _, b := range blocks {
+		if len(b.ends) > 0 {
+			j.recent = append(j.recent, b)
+			j.recentBytes += len(b.body)
+		}
+	}
+	for j.recentBytes > recentBytesMax && len(j.recent) > 1 {
+		j.recentBytes -= len(j.recent[0].body)
+		j.recent[0] = nil
+		j.recent = j.recent[1:]
+	}
+	j.durable.Store(uint64(blocks[len(blocks)-1].last()))
+	close(j.grown)
+	j.grown = make(chan struct{})
+	j.recentMu.Unlock()
+
+	j.mu.Lock()
+	j.writing = nil
+	for _, b := range blocks {
+		j.waiting -= len(b.body)
+	}
+	j.room.Broadcast()
+	j.mu.Unlock()
+	close(c.done)
+}
+
+// fail answers everyone that nothing more will be durable.
+func (j *journal) fail(c *commit, err error) {
+	j.mu.Lock()
+	j.err = errors.Join(ErrClosed, err)
+	open := j.open.batch
+	j.room.Broadcast()
+	j.mu.Unlock()
+	c.err, open.err = j.err, j.err
+	close(c.done)
+	close(open.done)
+}
+
+// encode writes the block as it is kept: version, the hash of the block before,
+// first seq, time, count, entries each with its length, and the hash of all that.
+func (b *block) encode(prev [sha256.Size]byte, now Millis) []byte {
+	v := make([]byte, 0, len(b.body)+3*len(b.ends)+100)
+	v = append(v, blockVersion)
+	v = append(v, prev[:]...)
+	v = binary.AppendUvarint(v, uint64(b.first))
+	v = binary.AppendUvarint(v, uint64(now))
+	v = binary.AppendUvarint(v, uint64(len(b.ends)))
+	from := uint32(0)
+	for _, end := range b.ends {
+		v = binary.AppendUvarint(v, uint64(end-from))
+		v = append(v, b.body[from:end]...)
+		from = end
+	}
+	sum := sha256.Sum256(v)
+	return append(v, sum[:]...)
+}
+
+// storedBlock is what a block's bytes say of it.
+type storedBlock struct {
+	block
+	prev [sha256.Size]byte
+	hash [sha256.Size]byte
+	at   Millis
+}
+
+// decodeBlock reads what encode wrote, and checks its hash. It keeps no part of v.
+func decodeBlock(v []byte) (*storedBlock, error) {
+	if len(v) < 1+2*sha256.Size || v[0] != blockVersion {
+		return nil, errors.New("block does not decode: too short, or of another version")
+	}
+	var s storedBlock
+	body := v[:len(v)-sha256.Size]
+	s.hash = [sha256.Size]byte(v[len(body):])
+	if sha256.Sum256(body) != s.hash {
+		return nil, errors.New("block was changed: its hash is not that of its bytes")
+	}
+	copy(s.prev[:], v[1:])
+	d := decoder{b: body[1+sha256.Size:]}
+	s.first, s.at = Seq(d.uvarint()), Millis(d.uvarint())
+	n := d.count(1)
+	s.ends = make([]uint32, 0, n)
+	s.body = make([]byte, 0, len(d.b))
+	for range n {
+		s.body = append(s.body, d.bytes()...)
+		s.ends = append(s.ends, uint32(len(s.body)))
+	}
+	if d.bad || len(d.b) != 0 || n == 0 {
+		return nil, fmt.Errorf("block %d does not decode", s.first)
+	}
+	return &s, nil
+}

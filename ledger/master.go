@@ -1,0 +1,187 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// PutSKU replaces the master data of a SKU, or makes it known. The caller has
+// validated Info. Refused with InUse when decimals change while there is stock.
+type PutSKU struct {
+	Info    SKUInfo
+	Now     Millis
+	OnSight bool // only if nobody knows it yet
+	Name    EventName
+}
+
+// PutLocation replaces the master data of a location, or makes it known.
+type PutLocation struct {
+	Info    LocationInfo
+	Now     Millis
+	OnSight bool
+	Name    EventName
+}
+
+// DeleteSKU forgets a SKU; InUse while it has stock or reservations.
+type DeleteSKU struct {
+	SKU SKU
+	Now Millis
+}
+
+// DeleteLocation forgets a location; InUse while it has stock or reservations.
+type DeleteLocation struct {
+	Location Location
+	Now      Millis
+}
+
+func (c PutSKU) apply(l *Ledger) (Result, error) {
+	l.catalogue.put.Lock()
+	defer l.catalogue.put.Unlock()
+	reg := &l.catalogue.skus
+	id, known := reg.lookup([]byte(c.Info.SKU))
+	if !known {
+		id = reg.size()
+	} else if old := reg.get(id); c.OnSight && !old.deleted {
+		return Result{Seq: old.seq}, nil
+	}
+	slot, done, err := l.beginEvent(c.Name)
+	if done != nil || err != nil {
+		return deref(done), err
+	}
+	defer slot.end()
+
+	sh := l.shardOf(SKU(id))
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if known && reg.get(id).info.Decimals != c.Info.Decimals && !sh.page(SKU(id)).empty() {
+		return Result{}, refuse(InUse, fmt.Sprintf("decimals: cannot change from %d to %d while there is stock",
+			reg.get(id).info.Decimals, c.Info.Decimals))
+	}
+	e := newEntry(KindSKU, c.Now)
+	e.name(c.Name)
+	e.id = id
+	e.payload = mustJSON(c.Info)
+	seq := l.journal.append(e)
+	slot.taken(seq)
+	reg.put(id, &record[SKUInfo]{info: c.Info, name: c.Info.SKU, category: l.catalogue.category(c.Info.Category), seq: seq})
+	return Result{Seq: seq}, nil
+}
+
+func (c PutLocation) apply(l *Ledger) (Result, error) {
+	l.catalogue.put.Lock()
+	defer l.catalogue.put.Unlock()
+	reg := &l.catalogue.locations
+	id, known := reg.lookup([]byte(c.Info.Location))
+	if !known {
+		id = reg.size()
+	} else if old := reg.get(id); c.OnSight && !old.deleted {
+		return Result{Seq: old.seq}, nil
+	}
+	slot, done, err := l.beginEvent(c.Name)
+	if done != nil || err != nil {
+		return deref(done), err
+	}
+	defer slot.end()
+
+	// All shards: whether a location is active decides about holds of any SKU.
+	l.lockShards(allShards)
+	defer l.unlockShards(allShards)
+	e := newEntry(KindLocation, c.Now)
+	e.name(c.Name)
+	e.id = id
+	e.payload = mustJSON(c.Info)
+	seq := l.journal.append(e)
+	slot.taken(seq)
+	reg.put(id, &record[LocationInfo]{info: c.Info, name: c.Info.Location, seq: seq})
+	l.catalogue.ranks.Store(nil)
+	l.feeds.grow(reg.size())
+	return Result{Seq: seq}, nil
+}
+
+func (c DeleteSKU) apply(l *Ledger) (Result, error) {
+	l.catalogue.put.Lock()
+	defer l.catalogue.put.Unlock()
+	l.expireDue(c.Now)
+	old := l.catalogue.skus.get(uint32(c.SKU))
+	if old == nil || old.deleted {
+		return Result{}, refuse(UnknownSKU, "")
+	}
+	sh := l.shardOf(c.SKU)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if !sh.page(c.SKU).empty() {
+		return Result{}, refuse(InUse, "it has stock or reservations")
+	}
+	e := newEntry(KindSKUDeleted, c.Now)
+	e.id = uint32(c.SKU)
+	seq := l.journal.append(e)
+	gone := *old
+	gone.deleted, gone.seq = true, seq
+	l.catalogue.skus.put(uint32(c.SKU), &gone)
+	return Result{Seq: seq}, nil
+}
+
+func (c DeleteLocation) apply(l *Ledger) (Result, error) {
+	l.catalogue.put.Lock()
+	defer l.catalogue.put.Unlock()
+	l.expireDue(c.Now)
+	old := l.catalogue.locations.get(uint32(c.Location))
+	if old == nil || old.deleted {
+		return Result{}, refuse(UnknownLocation, "")
+	}
+	l.lockShards(allShards)
+	defer l.unlockShards(allShards)
+	for i := range l.shards {
+		for j := range l.shards[i].pages {
+			if p := l.shards[i].pages[j].find(c.Location); p != nil && p.Figures != (Figures{}) {
+				return Result{}, refuse(InUse, "it has stock or reservations")
+			}
+		}
+	}
+	e := newEntry(KindLocationDeleted, c.Now)
+	e.id = uint32(c.Location)
+	seq := l.journal.append(e)
+	gone := *old
+	gone.deleted, gone.seq = true, seq
+	l.catalogue.locations.put(uint32(c.Location), &gone)
+	return Result{Seq: seq}, nil
+}
+
+// rank gives each location its place among all names, so that rows can be sorted
+// by number. Changes of locations hold all shards; who calls this holds one.
+func (c *catalogue) rank() []uint32 {
+	if r := c.ranks.Load(); r != nil {
+		return *r
+	}
+	n := c.locations.size()
+	order := make([]uint32, 0, n)
+	for id := uint32(1); id < n; id++ {
+		order = append(order, id)
+	}
+	slices.SortFunc(order, func(a, b uint32) int {
+		return strings.Compare(c.locations.get(a).name, c.locations.get(b).name)
+	})
+	ranks := make([]uint32, n)
+	for i, id := range order {
+		ranks[id] = uint32(i)
+	}
+	c.ranks.Store(&ranks)
+	return ranks
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("encode %T: %v", v, err)) // plain structs of strings and numbers always encode
+	}
+	return b
+}
+
+func deref(r *Result) Result {
+	if r == nil {
+		return Result{}
+	}
+	return *r
+}

@@ -1,0 +1,183 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/zeebo/xxh3"
+)
+
+// Hash is 128 bits of xxh3, enough that two names do not meet by chance.
+type Hash struct{ Hi, Lo uint64 }
+
+// EventName is what an event is known by: applied once, however often it comes.
+// The zero EventName is a command that is no event.
+type EventName struct {
+	Source, ID string
+	Time       Millis // what the event says
+	Content    uint64 // a hash of all that counts when two events of one name are compared
+}
+
+func (n EventName) isZero() bool { return n.Source == "" && n.ID == "" }
+
+// NameHash is the key under which a name is kept.
+func NameHash(source, id string) Hash {
+	var buf [256]byte
+	b := append(buf[:0], source...)
+	b = append(b, 0) // no source or id holds a zero byte
+	b = append(b, id...)
+	h := xxh3.Hash128(b)
+	return Hash{h.Hi, h.Lo}
+}
+
+func (h Hash) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, h.Hi)
+	return binary.BigEndian.AppendUint64(b, h.Lo)
+}
+
+// seen is what is kept of an applied event: its content and, packed, its entry's
+// seq (48 bits) and the day of its own time since 1970 (16 bits).
+type seen struct {
+	content uint64
+	seqDay  uint64
+}
+
+func (s seen) seq() Seq    { return Seq(s.seqDay >> 16) }
+func (s seen) day() uint16 { return uint16(s.seqDay) }
+
+func dayOf(t Millis) uint16 { return uint16(max(0, min(t/dayMillis, 1<<16-1))) }
+
+const nameShards = 64
+
+// names are the events that were applied, so that none is applied again.
+type names struct {
+	shards [nameShards]nameShard
+	// complete says that all names that are kept are in memory: nothing is looked
+	// up on disk. It holds until more than NamesInMemoryMax have come.
+	complete atomic.Bool
+}
+
+type nameShard struct {
+	mu    sync.Mutex // held from the check until the entry has its seq
+	seen  map[Hash]seen
+	fresh []Hash // not yet written to their own key
+	_     [32]byte
+}
+
+func (n *names) init() {
+	for i := range n.shards {
+		n.shards[i].seen = make(map[Hash]seen)
+	}
+	n.complete.Store(true)
+}
+
+func (n *names) shard(h Hash) *nameShard { return &n.shards[h.Lo%nameShards] }
+
+func (n *names) size() (total int) {
+	for i := range n.shards {
+		s := &n.shards[i]
+		s.mu.Lock()
+		total += len(s.seen)
+		s.mu.Unlock()
+	}
+	return total
+}
+
+// eventSlot is the place of one name, locked from the check that it is new until
+// its entry is in the journal: of two copies at once, one is applied.
+type eventSlot struct {
+	shard *nameShard
+	hash  Hash
+	name  EventName
+}
+
+// taken records that the event was entered as seq.
+func (s eventSlot) taken(seq Seq) {
+	if s.shard != nil {
+		s.shard.put(s.hash, seen{s.name.Content, uint64(seq)<<16 | uint64(dayOf(s.name.Time))})
+	}
+}
+
+func (s *nameShard) put(h Hash, v seen) {
+	s.seen[h] = v
+	s.fresh = append(s.fresh, h)
+}
+
+func (s eventSlot) end() {
+	if s.shard != nil {
+		s.shard.mu.Unlock()
+	}
+}
+
+// beginEvent locks the event's name if it is new. A duplicate gives the result of
+// the first; another event of that name is refused.
+func (l *Ledger) beginEvent(n EventName) (eventSlot, *Result, error) {
+	if n.isZero() {
+		return eventSlot{}, nil, nil
+	}
+	h := NameHash(n.Source, n.ID)
+	s := l.names.shard(h)
+	looked := false
+	for {
+		generation := l.evictions.Load()
+		s.mu.Lock()
+		old, ok := s.seen[h]
+		if !ok && (looked || l.names.complete.Load()) {
+			return eventSlot{s, h, n}, nil, nil
+		}
+		s.mu.Unlock()
+		if !ok {
+			var err error
+			if old, ok, err = l.nameOnDisk(h); err != nil {
+				return eventSlot{}, nil, err
+			}
+			looked = !ok && generation == l.evictions.Load()
+		}
+		if ok {
+			if old.content != n.Content {
+				return eventSlot{}, nil, refuse(IdempotencyMismatch,
+					fmt.Sprintf("an event with this source and id and other content was accepted as change %d", old.seq()))
+			}
+			return eventSlot{}, &Result{Seq: old.seq(), Duplicate: true}, nil
+		}
+	}
+}
+
+// Recall finds the entry of an applied event by its name's hash.
+func (l *Ledger) Recall(h Hash) (seq Seq, content uint64, ok bool, err error) {
+	s := l.names.shard(h)
+	s.mu.Lock()
+	v, ok := s.seen[h]
+	s.mu.Unlock()
+	if !ok && !l.names.complete.Load() {
+		v, ok, err = l.nameOnDisk(h)
+	}
+	return v.seq(), v.content, ok, err
+}
+
+func (l *Ledger) nameOnDisk(h Hash) (seen, bool, error) {
+	v, closer, err := l.db.Get(nameKey(h))
+	if err == pebble.ErrNotFound {
+		return seen{}, false, nil
+	}
+	if err != nil {
+		return seen{}, false, fmt.Errorf("look up an event's name: %w", err)
+	}
+	defer closer.Close()
+	if len(v) != 16 {
+		return seen{}, false, fmt.Errorf("look up an event's name: %d bytes where 16 belong", len(v))
+	}
+	return decodeSeen(v), true, nil
+}
+
+func (v seen) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, v.content)
+	return binary.BigEndian.AppendUint64(b, v.seqDay)
+}
+
+func decodeSeen(v []byte) seen {
+	return seen{binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:])}
+}

@@ -1,0 +1,149 @@
+package ledger
+
+import (
+	"math/bits"
+	"slices"
+	"sync"
+)
+
+// position is one SKU at one location. It holds no pointers, so that 30 million
+// of them cost the garbage collector nothing.
+type position struct {
+	Figures
+	loc       Location
+	_         uint32
+	lastEvent Millis // the latest time of a movement here; a count later than it needs no history
+	countedAt Millis // movements up to then no longer move on hand; 0: never counted
+	seq       Seq    // the latest entry that touched it: the head of its history
+}
+
+// take makes an entry's line its latest change.
+func (p *position) take(seq Seq, k Kind, t Millis, ln *EntryLine) {
+	p.Figures, p.seq = ln.After, seq
+	if ln.Moved != 0 && k.movement() {
+		p.lastEvent = max(p.lastEvent, t)
+	}
+	if ln.Settled {
+		p.countedAt = t
+	}
+}
+
+// page holds all positions of one SKU, sorted by location number.
+type page struct {
+	positions []position
+	dirty     bool // changed since it was last written
+}
+
+func (p *page) index(loc Location) (int, bool) {
+	return slices.BinarySearchFunc(p.positions, loc, func(q position, loc Location) int {
+		return int(int64(q.loc) - int64(loc))
+	})
+}
+
+// find returns the position at loc, or nil. It is valid until the shard's lock is let go.
+func (p *page) find(loc Location) *position {
+	if p == nil {
+		return nil
+	}
+	if i, ok := p.index(loc); ok {
+		return &p.positions[i]
+	}
+	return nil
+}
+
+// open returns the position at loc, making it if it is not there.
+func (p *page) open(loc Location) *position {
+	i, ok := p.index(loc)
+	if !ok {
+		if len(p.positions) == cap(p.positions) {
+			// A quarter more, not double: the slack of 100,000 pages is memory that holds nothing.
+			p.positions = slices.Grow(p.positions, 2+len(p.positions)/8)
+		}
+		p.positions = slices.Insert(p.positions, i, position{loc: loc})
+	}
+	return &p.positions[i]
+}
+
+// empty says that nothing is there, held or committed at any location.
+func (p *page) empty() bool {
+	if p == nil {
+		return true
+	}
+	for i := range p.positions {
+		if p.positions[i].Figures != (Figures{}) {
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	shardBits         = 6
+	shardCount        = 1 << shardBits
+	allShards  uint64 = 1<<shardCount - 1
+)
+
+// shard owns the SKUs whose number ends in its index. mu guards everything
+// below; nothing waits for disk while holding it.
+type shard struct {
+	mu    sync.RWMutex
+	pages []page // by SKU >> shardBits
+	dirty []SKU
+	_     [64]byte // shards on different cores do not share a cache line
+}
+
+func shardIndex(id SKU) int             { return int(id) & (shardCount - 1) }
+func (l *Ledger) shardOf(id SKU) *shard { return &l.shards[shardIndex(id)] }
+func shardBit(id SKU) uint64            { return 1 << shardIndex(id) }
+
+// page returns the SKU's page, or nil where it never had a position.
+func (s *shard) page(id SKU) *page {
+	if i := int(id >> shardBits); i < len(s.pages) {
+		return &s.pages[i]
+	}
+	return nil
+}
+
+// openPage returns the SKU's page, making it, and marks it as changed.
+func (s *shard) openPage(id SKU) *page {
+	i := int(id >> shardBits)
+	for i >= len(s.pages) {
+		s.pages = append(s.pages, page{})
+	}
+	p := &s.pages[i]
+	if !p.dirty {
+		p.dirty = true
+		s.dirty = append(s.dirty, id)
+	}
+	return p
+}
+
+// lockShards locks the shards in set, in index order.
+func (l *Ledger) lockShards(set uint64) {
+	for ; set != 0; set &= set - 1 {
+		l.shards[bits.TrailingZeros64(set)].mu.Lock()
+	}
+}
+
+func (l *Ledger) unlockShards(set uint64) {
+	for ; set != 0; set &= set - 1 {
+		l.shards[bits.TrailingZeros64(set)].mu.Unlock()
+	}
+}
+
+func (l *Ledger) rlockShards(set uint64) {
+	for ; set != 0; set &= set - 1 {
+		l.shards[bits.TrailingZeros64(set)].mu.RLock()
+	}
+}
+
+func (l *Ledger) runlockShards(set uint64) {
+	for ; set != 0; set &= set - 1 {
+		l.shards[bits.TrailingZeros64(set)].mu.RUnlock()
+	}
+}
+
+// position finds a position; the caller holds the shard's lock.
+func (l *Ledger) position(sku SKU, loc Location) *position {
+	return l.shardOf(sku).page(sku).find(loc)
+}

@@ -1,0 +1,217 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// What the first byte of a key says of it.
+const (
+	prefixCheckpoint  = 'C' // the seq up to which pages hold everything
+	prefixDeadLetter  = 'D' // seq of each dead letter that is open
+	prefixEvent       = 'E' // name hash → content, seq and day
+	prefixFinished    = 'F' // id → a finished reservation
+	prefixByTime      = 'G' // finish time, id: finished reservations to drop
+	prefixHead        = 'H' // the latest block's last seq and hash
+	prefixIndex       = 'I' // finished reservations by reference and owner
+	prefixBlock       = 'J' // first seq → block
+	prefixKey         = 'K' // idempotency key hash → call
+	prefixMaster      = 'M' // master data and rules
+	prefixOpen        = 'O' // id → an open reservation
+	prefixPage        = 'P' // SKU → page
+	prefixFollower    = 'R' // name → cursor
+	prefixOffset      = 'T' // topic, partition → offset
+	prefixVersion     = 'V' // the version of all this
+	prefixFeed        = 'W' // location, source → last event time
+	prefixException   = 'X' // seq of each entry with exceptions
+	storeVersion      = 1
+	pebbleFormat      = pebble.FormatMajorVersion(24) // detects a damaged log; see openStore
+	exitStorage       = 70
+	walBytesPerSync   = 512 << 10
+	sstBytesPerSync   = 1 << 20
+	maxCompactions    = 2
+	memTablesMax      = 4
+	bloomBitsPerKey   = 10
+	blockCacheLevels  = 7
+	targetFileBytes   = 16 << 20
+	l0CompactionFiles = 4
+)
+
+// openStore opens Pebble so that a damaged log is an error and not a loss.
+func openStore(o Options) (*pebble.DB, error) {
+	if err := o.FS.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := checkVersion(o); err != nil {
+		return nil, err
+	}
+	db, err := pebble.Open(o.Dir, pebbleOptions(o))
+	if err != nil {
+		return nil, err
+	}
+	v, closer, err := db.Get([]byte{prefixVersion})
+	if err == nil {
+		defer closer.Close()
+		if len(v) != 1 || v[0] != storeVersion {
+			db.Close()
+			return nil, fmt.Errorf("its format is version %d, this program writes %d", v, storeVersion)
+		}
+		return db, nil
+	}
+	if err != pebble.ErrNotFound {
+		db.Close()
+		return nil, err
+	}
+	// A new store's first log file is made before the format is raised to one whose
+	// damage can be told from its end, so it is put behind us at once.
+	if err := db.Set([]byte{prefixVersion}, []byte{storeVersion}, pebble.Sync); err != nil {
+		db.Close()
+		return nil, err
+	}
+	if err := db.Flush(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// checkVersion refuses a store that a newer program wrote, without touching it.
+func checkVersion(o Options) error {
+	desc, err := pebble.Peek(o.Dir, o.FS)
+	if err != nil {
+		return err
+	}
+	if desc.Exists && desc.FormatMajorVersion > pebbleFormat {
+		return fmt.Errorf("its store has format %d, this program knows up to %d: it was written by a newer version",
+			desc.FormatMajorVersion, pebbleFormat)
+	}
+	return nil
+}
+
+func pebbleOptions(o Options) *pebble.Options {
+	po := &pebble.Options{
+		FS:                          o.FS,
+		FormatMajorVersion:          pebbleFormat,
+		MemTableSize:                o.MemTableBytes,
+		MemTableStopWritesThreshold: memTablesMax,
+		L0CompactionThreshold:       l0CompactionFiles,
+		L0StopWritesThreshold:       64,
+		LBaseMaxBytes:               256 << 20,
+		BytesPerSync:                sstBytesPerSync,
+		WALBytesPerSync:             walBytesPerSync,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, maxCompactions },
+		Logger:                      storeLogger{o.Fatal},
+		CacheSize:                   o.CacheBytes,
+	}
+	for i := range po.Levels {
+		po.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
+	}
+	if o.AsyncSync {
+		po.FS = unsyncedFS{o.FS}
+	}
+	return po
+}
+
+// storeLogger carries Pebble's messages. Its Fatalf must never return: Pebble then
+// reports writes as durable that are gone after a crash.
+type storeLogger struct{ fatal func(error) }
+
+func (storeLogger) Infof(format string, args ...any) {
+	slog.Debug("store", "message", fmt.Sprintf(format, args...))
+}
+
+func (storeLogger) Errorf(format string, args ...any) {
+	slog.Error("store", "message", fmt.Sprintf(format, args...))
+}
+
+func (s storeLogger) Fatalf(format string, args ...any) {
+	s.fatal(fmt.Errorf(format, args...))
+	select {} // whatever fatal does, nothing is acknowledged from here on
+}
+
+func exitOnStorageError(err error) {
+	fmt.Fprintf(os.Stderr, "onhand: storage error, stopping: %v\n", err)
+	os.Exit(exitStorage)
+}
+
+// unsyncedFS writes to the operating system and does not wait for the disk.
+type unsyncedFS struct{ vfs.FS }
+
+type unsyncedFile struct{ vfs.File }
+
+func (fs unsyncedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := fs.FS.Create(name, category)
+	if err != nil {
+		return nil, err
+	}
+	return unsyncedFile{f}, nil
+}
+
+func (fs unsyncedFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := fs.FS.ReuseForWrite(oldname, newname, category)
+	if err != nil {
+		return nil, err
+	}
+	return unsyncedFile{f}, nil
+}
+
+func (unsyncedFile) Sync() error                             { return nil }
+func (unsyncedFile) SyncData() error                         { return nil }
+func (unsyncedFile) SyncTo(int64) (fullSync bool, err error) { return false, nil }
+
+func seqKey(prefix byte, seq Seq) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefix}, uint64(seq))
+}
+
+func blockKey(first Seq) []byte { return seqKey(prefixBlock, first) }
+
+func nameKey(h Hash) []byte { return h.append([]byte{prefixEvent}) }
+
+func pageKey(id SKU) []byte { return binary.BigEndian.AppendUint32([]byte{prefixPage}, uint32(id)) }
+
+func idKey(prefix byte, id string) []byte { return append([]byte{prefix}, id...) }
+
+func masterKey(kind byte, id uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{prefixMaster, kind}, id)
+}
+
+func headRecord(last Seq, hash [32]byte) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(last)), hash[:]...)
+}
+
+// span bounds an iterator to the keys that begin with prefix.
+func span(prefix ...byte) *pebble.IterOptions {
+	upper := append([]byte{}, prefix...)
+	upper[len(upper)-1]++
+	return &pebble.IterOptions{LowerBound: prefix, UpperBound: upper}
+}
+
+// scan calls fn with every key that begins with prefix, and its value. Damage that
+// ends the iteration early is an error, never a short answer.
+func scan(r pebble.Reader, opts *pebble.IterOptions, fn func(key, value []byte) error) error {
+	it, err := r.NewIter(opts)
+	if err != nil {
+		return err
+	}
+	for it.First(); it.Valid(); it.Next() {
+		v, err := it.ValueAndErr()
+		if err == nil {
+			err = fn(it.Key(), v)
+		}
+		if err != nil {
+			it.Close()
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		it.Close()
+		return err
+	}
+	return it.Close()
+}

@@ -1,0 +1,292 @@
+package ledger
+
+import "fmt"
+
+// Transition changes a reservation that was made: Op is one of KindConfirm,
+// KindCancel, KindFulfil, KindAmend, KindExtend.
+type Transition struct {
+	Op        Kind
+	ID        string
+	Key       CallKey
+	Now       Millis
+	Lines     []TransitionLine // with HasLines: the part it is about; for KindAmend what the lines become
+	HasLines  bool
+	Reference string // KindConfirm: given if not ""
+	Reason    string // KindCancel
+	ExpiresAt Millis // KindExtend, and KindAmend if not 0
+	Time      Millis // KindFulfil: when it left, 0: now
+}
+
+// TransitionLine is units of one SKU. A location of 0 takes them from the
+// reservation's lines of that SKU, from the last to the first.
+type TransitionLine struct {
+	SKU      SKU
+	Location Location
+	Quantity Qty
+	From     Location // KindFulfil: where the goods really left, if elsewhere
+}
+
+func (t *Transition) apply(l *Ledger) (Result, error) {
+	l.expireDue(t.Now)
+	res, answer, first, err := t.enter(l)
+	if first != 0 {
+		return l.replay(first, CallKey{}, t.Now)
+	}
+	if answer != nil { // nothing to change
+		if t.Key != (CallKey{}) {
+			if err := l.bind(t.Key, answer, t.Now); err != nil {
+				return Result{}, err
+			}
+			return Result{Seq: l.Seq(), Reservation: answer}, nil
+		}
+		return Result{Seq: answer.Seq, Reservation: answer}, nil
+	}
+	return res, err
+}
+
+// enter makes the transition; answer is not nil where its effect was there
+// already, first not 0 where the call was made before.
+func (t *Transition) enter(l *Ledger) (res Result, answer *Reservation, first Seq, err error) {
+	slot, first, err := l.beginKey(t.Key, t.Now)
+	if first != 0 || err != nil {
+		return Result{}, nil, first, err
+	}
+	defer slot.end()
+	rs, r, err := l.lockReservation(t.ID)
+	if err != nil {
+		return Result{}, nil, 0, err
+	}
+	defer rs.mu.Unlock()
+	if r == nil {
+		return Result{}, nil, 0, refuse(UnknownReservation, quoted([]byte(t.ID)))
+	}
+	if r.State == Expired {
+		return Result{}, nil, 0, refuse(ReservationExpired, fmt.Sprintf("its deadline was %d ms ago", t.Now-r.ExpiresAt))
+	}
+	if t.alreadyDone(r) {
+		return Result{}, r, 0, nil
+	}
+	if !t.permittedIn(r.State) {
+		return Result{}, nil, 0, &Refused{Code: WrongState, State: r.State, Detail: "it is " + r.State.String()}
+	}
+	next := r.clone()
+	next.Seq = 0
+	for i := range next.Lines {
+		next.Lines[i].Available = -1 // belongs to the answer that made it
+	}
+	e := newEntry(t.Op, t.Now)
+	e.key, e.reservation = t.Key, next
+	if err := t.change(e, next); err != nil {
+		return Result{}, nil, 0, err
+	}
+	next.settle()
+	shards, err := e.gather()
+	if err != nil {
+		return Result{}, nil, 0, err
+	}
+	l.lockShards(shards)
+	defer l.unlockShards(shards)
+	if err := t.check(l, e, r, next); err != nil {
+		return Result{}, nil, 0, err
+	}
+	if err := l.settle(e); err != nil {
+		return Result{}, nil, 0, err
+	}
+	seq := l.enter(e)
+	next.Seq = seq
+	slot.taken(seq, t.Now)
+	rs.put(next)
+	if next.State == Held && next.ExpiresAt != r.ExpiresAt {
+		l.deadlines.push(next.ExpiresAt, next.ID)
+	}
+	return Result{Seq: seq, Reservation: next}, nil, 0, nil
+}
+
+// alreadyDone says that a call without lines asks for what is so.
+func (t *Transition) alreadyDone(r *Reservation) bool {
+	if t.HasLines {
+		return false
+	}
+	switch t.Op {
+	case KindConfirm:
+		return r.State == Confirmed || r.State == Fulfilled
+	case KindCancel:
+		return r.State == Cancelled || r.State == Fulfilled && r.cancelledAny()
+	case KindFulfil:
+		return r.State == Fulfilled
+	}
+	return false
+}
+
+func (r *Reservation) cancelledAny() bool {
+	for i := range r.Lines {
+		if r.Lines[i].Cancelled > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Transition) permittedIn(s State) bool {
+	switch t.Op {
+	case KindConfirm, KindExtend:
+		return s == Held
+	case KindFulfil:
+		return s == Confirmed
+	case KindAmend:
+		return s == Confirmed && t.ExpiresAt == 0 || s == Held
+	default:
+		return s.Open()
+	}
+}
+
+// change makes next what the reservation becomes, and gathers the effects in e.
+func (t *Transition) change(e *entryDraft, next *Reservation) error {
+	switch t.Op {
+	case KindConfirm:
+		return t.confirm(e, next)
+	case KindCancel:
+		e.payload = []byte(t.Reason)
+		return t.cancel(e, next)
+	case KindFulfil:
+		return t.fulfil(e, next)
+	case KindAmend:
+		return t.amend(e, next)
+	default:
+		next.ExpiresAt = t.ExpiresAt
+		return nil
+	}
+}
+
+func (t *Transition) confirm(e *entryDraft, next *Reservation) error {
+	if t.Reference != "" {
+		next.Reference = t.Reference
+	}
+	if t.HasLines {
+		// What the lines name is set aside as committed; what is then still held is let go.
+		err := t.take(next, OverConfirmation, func(ln *ReservationLine) Qty { return ln.Held },
+			func(ln *ReservationLine, _ *TransitionLine, q Qty) {
+				ln.Held -= q
+				ln.Committed += q
+				e.effect(ln.SKU, ln.Location, 0, Figures{Held: -q, Committed: q})
+			})
+		if err != nil {
+			return err
+		}
+		next.release(e)
+		next.State, next.ExpiresAt = Confirmed, 0
+		return nil
+	}
+	next.confirmAll(e)
+	return nil
+}
+
+// release lets go what is held.
+func (r *Reservation) release(e *entryDraft) {
+	for i := range r.Lines {
+		ln := &r.Lines[i]
+		if ln.Held > 0 {
+			e.effect(ln.SKU, ln.Location, 0, Figures{Held: -ln.Held})
+			ln.Cancelled += ln.Held
+			ln.Held = 0
+		}
+	}
+}
+
+func (t *Transition) cancel(e *entryDraft, next *Reservation) error {
+	drop := func(ln *ReservationLine, _ *TransitionLine, q Qty) {
+		fromHeld := min(q, ln.Held)
+		ln.Held -= fromHeld
+		ln.Committed -= q - fromHeld
+		ln.Cancelled += q
+		e.effect(ln.SKU, ln.Location, 0, Figures{Held: -fromHeld, Committed: fromHeld - q})
+	}
+	if t.HasLines {
+		return t.take(next, OverCancellation, (*ReservationLine).open, drop)
+	}
+	for i := range next.Lines {
+		if ln := &next.Lines[i]; ln.open() > 0 {
+			drop(ln, nil, ln.open())
+		}
+	}
+	return nil
+}
+
+func (t *Transition) fulfil(e *entryDraft, next *Reservation) error {
+	leave := func(ln *ReservationLine, tl *TransitionLine, q Qty) {
+		ln.Committed -= q
+		ln.Fulfilled += q
+		from := ln.Location
+		if tl != nil && tl.From != 0 {
+			from = tl.From
+		}
+		e.effect(ln.SKU, ln.Location, 0, Figures{Committed: -q})
+		e.effect(ln.SKU, from, -q, Figures{})
+	}
+	if t.HasLines {
+		return t.take(next, OverFulfilment, func(ln *ReservationLine) Qty { return ln.Committed }, leave)
+	}
+	for i := range next.Lines {
+		if ln := &next.Lines[i]; ln.Committed > 0 {
+			leave(ln, nil, ln.Committed)
+		}
+	}
+	return nil
+}
+
+// take finds the units that the call's lines name among the reservation's and
+// hands them to use, line by line; over is the refusal where too few are left.
+func (t *Transition) take(next *Reservation, over Code, left func(*ReservationLine) Qty,
+	use func(*ReservationLine, *TransitionLine, Qty)) error {
+	bySKU := make(map[SKU][]int, len(next.Lines))
+	for i := range next.Lines {
+		bySKU[next.Lines[i].SKU] = append(bySKU[next.Lines[i].SKU], i)
+	}
+	for i := range t.Lines {
+		tl := &t.Lines[i]
+		want := tl.Quantity
+		of := bySKU[tl.SKU]
+		for j := len(of) - 1; j >= 0 && want > 0; j-- {
+			ln := &next.Lines[of[j]]
+			if tl.Location != 0 && ln.Location != tl.Location {
+				continue
+			}
+			if q := min(want, left(ln)); q > 0 {
+				use(ln, tl, q)
+				want -= q
+			}
+		}
+		if want > 0 {
+			return &Refused{Code: over, Detail: fmt.Sprintf("lines[%d]: %d more than is left", i, want),
+				Short: []Shortfall{{tl.SKU, tl.Location, int64(tl.Quantity), tl.Quantity - want}}}
+		}
+	}
+	return nil
+}
+
+// check refuses what needs the positions to be known. The caller holds the shards.
+func (t *Transition) check(l *Ledger, e *entryDraft, old, next *Reservation) error {
+	switch t.Op {
+	case KindAmend:
+		return t.checkAmend(l, old, next)
+	case KindExtend:
+		return l.checkActive(next)
+	case KindFulfil:
+		e.time = t.Now
+		if t.Time != 0 && t.Time <= t.Now+l.opts.MaxSkewMillis {
+			e.time = t.Time
+			return nil
+		}
+		// No time was said: it is now, and after every count that was accepted before.
+		for i := range e.lines {
+			if p := l.position(e.lines[i].SKU, e.lines[i].Location); p != nil && e.lines[i].Moved != 0 {
+				e.time = max(e.time, p.countedAt+1)
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) checkActive(r *Reservation) error {
+	return l.checkPlaces(len(r.Lines), func(i int) (SKU, Location) { return r.Lines[i].SKU, r.Lines[i].Location })
+}
