@@ -1,0 +1,381 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Report is what a check found and what it looked at.
+type Report struct {
+	Findings  []string // what does not hold, each with the numbers that disagree
+	More      int      // findings beyond the first findingsMax
+	Blocks    int
+	Entries   int
+	Positions int
+	Open      int // reservations held or confirmed
+}
+
+const findingsMax = 100
+
+// OK says that everything holds.
+func (r *Report) OK() bool { return len(r.Findings) == 0 }
+
+// Verify checks the ledger in dir, which no process has open: the journal's chain,
+// every figure against the journal replayed from nothing, and what a start would
+// load against that. It changes nothing in dir. An error means that it could not look.
+func Verify(o Options) (*Report, error) {
+	o = o.fill()
+	if err := checkVersion(o); err != nil {
+		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)
+	}
+	var damage error
+	o.Fatal = func(err error) { damage = err }
+	po := pebbleOptions(o)
+	po.ReadOnly = true
+	db, err := pebble.Open(o.Dir, po)
+	if err = errors.Join(err, damage); err != nil {
+		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)
+	}
+	defer db.Close()
+	loaded := &Ledger{opts: o, db: db}
+	loaded.init()
+	c := newChecker(o, db)
+	if err := loaded.recover(); err != nil {
+		c.find("a start would fail: %v", err)
+		loaded = nil
+	}
+	c.run(loaded)
+	return &c.report, nil
+}
+
+// Check compares what is in memory with the journal replayed from nothing. Nothing
+// may change the ledger meanwhile.
+func (l *Ledger) Check() (*Report, error) {
+	if err := l.Wait(l.Seq()); err != nil {
+		return nil, err
+	}
+	c := newChecker(l.opts, l.db)
+	c.run(l)
+	return &c.report, nil
+}
+
+// checker replays the journal into a ledger of its own that has no store.
+type checker struct {
+	report  Report
+	db      pebble.Reader
+	replica *Ledger
+	from    Seq // the first entry that is still kept
+	moves   map[[2]uint32][]move
+}
+
+// move is one movement of a position that a later count may have to add.
+type move struct {
+	time  Millis
+	moved Qty
+}
+
+func newChecker(o Options, db *pebble.DB) *checker {
+	c := &checker{db: db, moves: make(map[[2]uint32][]move)}
+	c.replica = &Ledger{opts: o, db: db}
+	c.replica.init()
+	return c
+}
+
+func (c *checker) find(format string, args ...any) {
+	if len(c.report.Findings) == findingsMax {
+		c.report.More++
+		return
+	}
+	c.report.Findings = append(c.report.Findings, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) run(loaded *Ledger) {
+	c.replay()
+	if loaded == nil {
+		return
+	}
+	c.compareCatalogue(loaded)
+	c.comparePositions(loaded)
+	c.compareReservations(loaded)
+}
+
+// replay follows the chain of blocks and makes every entry again.
+func (c *checker) replay() {
+	var prev *storedBlock
+	err := scan(c.db, span(prefixBlock), func(k, v []byte) error {
+		s, err := decodeBlock(v)
+		if err != nil {
+			c.find("block at key %x: %v", k[1:], err)
+			return nil
+		}
+		switch {
+		case !bytes.Equal(k, blockKey(s.first)):
+			c.find("block %d lies at key %x", s.first, k[1:])
+		case prev == nil:
+			c.begin(s)
+		case s.first != prev.last()+1:
+			c.find("entries %d to %d are missing", prev.last()+1, s.first-1)
+		case s.prev != prev.hash:
+			c.find("block %d does not carry the hash of block %d", s.first, prev.first)
+		}
+		for seq := s.first; seq <= s.last(); seq++ {
+			c.entry(seq, s.entry(seq))
+		}
+		c.report.Blocks++
+		prev = s
+		return nil
+	})
+	if err != nil {
+		c.find("the journal cannot be read to its end: %v", err)
+	}
+	last, hash, err := readHead(c.db)
+	if err != nil {
+		c.find("%v", err)
+	}
+	var have Seq
+	var haveHash [sha256.Size]byte
+	if prev != nil {
+		have, haveHash = prev.last(), prev.hash
+	}
+	if have != last || haveHash != hash {
+		c.find("the journal ends at entry %d, where entry %d with another hash was written", have, last)
+	}
+}
+
+// begin prepares for a journal whose beginning is no longer kept.
+func (c *checker) begin(s *storedBlock) {
+	c.from = s.first
+	if s.first == 1 {
+		if s.prev != ([sha256.Size]byte{}) {
+			c.find("block 1 carries the hash of a block before it")
+		}
+		return
+	}
+	for _, load := range []func() error{c.replica.loadMaster, c.replica.loadRules} {
+		if err := load(); err != nil {
+			c.find("%v", err)
+		}
+	}
+}
+
+func (c *checker) entry(seq Seq, b []byte) {
+	e, err := decodeEntry(seq, b)
+	if err != nil {
+		c.find("%v", err)
+		return
+	}
+	c.report.Entries++
+	if e.Reservation != nil && e.Kind != KindAnswer {
+		c.reservation(&e)
+	}
+	for i := range e.Lines {
+		c.line(&e, &e.Lines[i])
+	}
+	if err := c.replica.remake(&e); err != nil {
+		c.find("entry %d: %v", seq, err)
+		for i := range e.Lines { // go on from what the entry says, so that one fault is one finding
+			ln := &e.Lines[i]
+			c.replica.shardOf(ln.SKU).openPage(ln.SKU).open(ln.Location).take(seq, e.Kind, e.Time, ln)
+		}
+	}
+}
+
+// line checks that on hand follows from the last count and the movements after it.
+func (c *checker) line(e *Entry, ln *EntryLine) {
+	k := lineKey(ln.SKU, ln.Location)
+	p := c.replica.position(ln.SKU, ln.Location)
+	if p == nil {
+		p = c.replica.shardOf(ln.SKU).openPage(ln.SKU).open(ln.Location)
+		if ln.Prev != 0 && ln.Prev < c.from { // its beginning is no longer kept
+			p.seq = ln.Prev
+			p.Figures = Figures{ln.After.OnHand - ln.Delta.OnHand, ln.After.Unsellable - ln.Delta.Unsellable,
+				ln.After.Held - ln.Delta.Held, ln.After.Committed - ln.Delta.Committed}
+		}
+	}
+	if ln.After.Held < 0 || ln.After.Committed < 0 || ln.After.Unsellable < 0 && ln.Delta.Unsellable == 0 {
+		c.find("entry %d leaves SKU %d at location %d with %+v", e.Seq, ln.SKU, ln.Location, ln.After)
+	}
+	if e.Kind == KindHold && ln.Delta.Held > 0 && ln.After.Free() < 0 {
+		c.find("entry %d held %d of SKU %d at location %d, of which too few were free: %+v after it",
+			e.Seq, ln.Delta.Held, ln.SKU, ln.Location, ln.After)
+	}
+	switch {
+	case e.Kind.movement() && ln.Moved != 0:
+		c.moves[k] = append(c.moves[k], move{e.Time, ln.Moved})
+		want := ln.Moved
+		if e.Time <= p.countedAt {
+			want = 0
+		}
+		if ln.Delta.OnHand != want && c.from <= 1 {
+			c.find("entry %d moved on hand of SKU %d at location %d by %d, not by %d", e.Seq, ln.SKU, ln.Location, ln.Delta.OnHand, want)
+		}
+	case ln.Settled:
+		if e.Time < p.countedAt {
+			c.find("entry %d settles SKU %d at location %d as of %d, after a count as of %d", e.Seq, ln.SKU, ln.Location, e.Time, p.countedAt)
+		}
+		later := c.moves[k][:0]
+		want := int64(ln.Moved)
+		for _, m := range c.moves[k] {
+			if m.time > e.Time {
+				want += int64(m.moved)
+				later = append(later, m)
+			}
+		}
+		c.moves[k] = later
+		if int64(ln.After.OnHand) != want && c.from <= 1 {
+			c.find("entry %d counted %d of SKU %d at location %d, which with what moved since is %d, not %d",
+				e.Seq, ln.Moved, ln.SKU, ln.Location, want, ln.After.OnHand)
+		}
+	case ln.Delta.OnHand != 0:
+		c.find("entry %d, a %v, moved on hand of SKU %d at location %d", e.Seq, e.Kind, ln.SKU, ln.Location)
+	}
+}
+
+// reservation checks that what an entry changed in a reservation is what it changed
+// in the positions.
+func (c *checker) reservation(e *Entry) {
+	diff := make(map[[2]uint32]Figures)
+	add := func(r *Reservation, sign Qty) {
+		if r == nil {
+			return
+		}
+		for i := range r.Lines {
+			ln := &r.Lines[i]
+			k := lineKey(ln.SKU, ln.Location)
+			f := diff[k]
+			f.Held += sign * ln.Held
+			f.Committed += sign * ln.Committed
+			diff[k] = f
+		}
+	}
+	old := c.replica.reservations.shard(e.Reservation.ID).byID[e.Reservation.ID]
+	if old == nil && e.Kind != KindHold && e.Reservation.Created < c.from {
+		return // made before what is kept
+	}
+	add(e.Reservation, 1)
+	add(old, -1)
+	for i := range e.Lines {
+		ln := &e.Lines[i]
+		k := lineKey(ln.SKU, ln.Location)
+		f := diff[k]
+		if ln.Delta.Held != f.Held || ln.Delta.Committed != f.Committed {
+			c.find("entry %d changed SKU %d at location %d by held %+d committed %+d, reservation %q by held %+d committed %+d",
+				e.Seq, ln.SKU, ln.Location, ln.Delta.Held, ln.Delta.Committed, e.Reservation.ID, f.Held, f.Committed)
+		}
+		delete(diff, k)
+	}
+	for k, f := range diff {
+		if f != (Figures{}) {
+			c.find("entry %d changed reservation %q by %+v at SKU %d, location %d, and not the position", e.Seq, e.Reservation.ID, f, k[0], k[1])
+		}
+	}
+}
+
+func (c *checker) compareCatalogue(l *Ledger) {
+	if a, b := l.catalogue.skus.size(), c.replica.catalogue.skus.size(); a != b {
+		c.find("there are %d SKUs, the journal made %d", a-1, b-1)
+	}
+	for id := uint32(1); id < min(l.catalogue.skus.size(), c.replica.catalogue.skus.size()); id++ {
+		a, b := l.catalogue.skus.get(id), c.replica.catalogue.skus.get(id)
+		if a == nil || b == nil || a.seq != b.seq || a.deleted != b.deleted || !bytes.Equal(mustJSON(a.info), mustJSON(b.info)) {
+			c.find("master data of SKU %d is not what the journal says", id)
+		}
+	}
+	for id := uint32(1); id < max(l.catalogue.locations.size(), c.replica.catalogue.locations.size()); id++ {
+		a, b := l.catalogue.locations.get(id), c.replica.catalogue.locations.get(id)
+		if a == nil || b == nil || a.seq != b.seq || a.deleted != b.deleted || !bytes.Equal(mustJSON(a.info), mustJSON(b.info)) {
+			c.find("master data of location %d is not what the journal says", id)
+		}
+	}
+	if a, b := l.safety.Load(), c.replica.safety.Load(); !bytes.Equal(l.encodeRules(true, a.rules, nil), c.replica.encodeRules(true, b.rules, nil)) {
+		c.find("the safety stock rules are not what the journal says")
+	}
+}
+
+// comparePositions compares page by page, byte for byte.
+func (c *checker) comparePositions(l *Ledger) {
+	for id := SKU(1); uint32(id) < l.catalogue.skus.size(); id++ {
+		p, q := l.shardOf(id).page(id), c.replica.shardOf(id).page(id)
+		if p == nil {
+			p = &page{}
+		}
+		if q == nil {
+			q = &page{}
+		}
+		c.report.Positions += len(p.positions)
+		if bytes.Equal(p.append(nil, 0), q.append(nil, 0)) {
+			continue
+		}
+		for i := range p.positions {
+			a := p.positions[i]
+			b := q.find(a.loc)
+			switch {
+			case b == nil && a.seq >= c.from:
+				c.find("SKU %d at location %d is %+v, of which the journal knows nothing", id, a.loc, a.Figures)
+			case b != nil && (a.Figures != b.Figures || a.seq != b.seq):
+				c.find("SKU %d at location %d is %+v since entry %d, the journal says %+v since entry %d", id, a.loc, a.Figures, a.seq, b.Figures, b.seq)
+			case b != nil && c.from <= 1 && a != *b:
+				c.find("SKU %d at location %d is %+v, the journal says %+v", id, a.loc, a, *b)
+			}
+		}
+		for i := range q.positions {
+			if b := &q.positions[i]; p.find(b.loc) == nil {
+				c.find("SKU %d at location %d is missing, the journal says %+v", id, b.loc, b.Figures)
+			}
+		}
+	}
+}
+
+// compareReservations compares the open reservations, and their sums with held and
+// committed of every position.
+func (c *checker) compareReservations(l *Ledger) {
+	sums := make(map[[2]uint32]Figures)
+	for i := range l.reservations.shards {
+		for id, r := range l.reservations.shards[i].byID {
+			if !r.State.Open() {
+				continue
+			}
+			c.report.Open++
+			for j := range r.Lines {
+				ln := &r.Lines[j]
+				k := lineKey(ln.SKU, ln.Location)
+				f := sums[k]
+				f.Held += ln.Held
+				f.Committed += ln.Committed
+				sums[k] = f
+			}
+			if q := c.replica.reservations.shard(id).byID[id]; r.Seq >= c.from && (q == nil || !bytes.Equal(r.append(nil), q.append(nil))) {
+				c.find("reservation %q is not what the journal says", id)
+			}
+		}
+	}
+	for i := range c.replica.reservations.shards {
+		for id, q := range c.replica.reservations.shards[i].byID {
+			if q.State.Open() && l.reservations.shard(id).byID[id] == nil {
+				c.find("reservation %q is missing, the journal says it is %v", id, q.State)
+			}
+		}
+	}
+	for i := range l.shards {
+		for j := range l.shards[i].pages {
+			id := SKU(j<<shardBits | i)
+			for _, p := range l.shards[i].pages[j].positions {
+				k := lineKey(id, p.loc)
+				if f := sums[k]; f.Held != p.Held || f.Committed != p.Committed {
+					c.find("SKU %d at location %d has held %d and committed %d, its reservations add up to %d and %d",
+						id, p.loc, p.Held, p.Committed, f.Held, f.Committed)
+				}
+				delete(sums, k)
+			}
+		}
+	}
+	for k, f := range sums {
+		if f != (Figures{}) {
+			c.find("reservations hold %+v of SKU %d at location %d, which has no position", f, k[0], k[1])
+		}
+	}
+}
