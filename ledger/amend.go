@@ -53,38 +53,78 @@ func (t *Transition) amend(e *entryDraft, next *Reservation) error {
 func lineKey(sku SKU, loc Location) [2]uint32 { return [2]uint32{uint32(sku), uint32(loc)} }
 
 // placed gives each of the call's lines its location and adds up those of one
-// position. Without a location the reservation's lines of the SKU keep what they
-// have from the first on, as far as the quantity goes; what is beyond it goes to the last.
+// position. Lines without a location are added up by SKU and taken from the
+// reservation's lines of it: less takes from the last to the first, but never what
+// was fulfilled there; more goes to the last.
 func (t *Transition) placed(r *Reservation) ([]HoldLine, error) {
-	var lines []HoldLine
+	lines := make([]HoldLine, 0, len(t.Lines))
+	floating := make(map[SKU]int64)
+	for _, tl := range t.Lines {
+		if tl.Location == 0 {
+			floating[tl.SKU] += int64(tl.Quantity)
+		}
+	}
 	for i, tl := range t.Lines {
 		if tl.Location != 0 {
 			lines = append(lines, HoldLine{tl.SKU, tl.Location, tl.Quantity})
 			continue
 		}
-		left, last := tl.Quantity, -1
-		for j := range r.Lines {
-			if r.Lines[j].SKU != tl.SKU {
-				continue
-			}
-			last = j
-			if q := min(left, r.Lines[j].Quantity-r.Lines[j].Cancelled); q > 0 {
-				lines = append(lines, HoldLine{tl.SKU, r.Lines[j].Location, q})
-				left -= q
-			}
+		left, first := floating[tl.SKU]
+		if !first {
+			continue
 		}
-		if last < 0 {
-			return nil, refuse(NotSupported, fmt.Sprintf("lines[%d]: the reservation has no line of this SKU, so a location must be named", i))
+		delete(floating, tl.SKU)
+		if !inRange(left) {
+			return nil, refuseSum()
 		}
-		if left > 0 {
-			lines = append(lines, HoldLine{tl.SKU, r.Lines[last].Location, left})
+		var err error
+		if lines, err = spread(lines, r, tl.SKU, Qty(left), i); err != nil {
+			return nil, err
 		}
 	}
 	merged, _, ok := MergeHoldLines(lines)
 	if !ok {
-		return nil, refuse(InvalidQuantity, "the lines of one position add up to more than a quantity holds")
+		return nil, refuseSum()
 	}
 	return merged, nil
+}
+
+func refuseSum() *Refused {
+	return refuse(InvalidQuantity, "the lines of one position add up to more than a quantity holds")
+}
+
+// spread appends what of quantity each of the reservation's lines of a SKU keeps
+// or gets; line is the call's line that asks.
+func spread(lines []HoldLine, r *Reservation, sku SKU, quantity Qty, line int) ([]HoldLine, error) {
+	left, last := int64(quantity), -1
+	for i := range r.Lines {
+		if r.Lines[i].SKU == sku {
+			left -= int64(r.Lines[i].Fulfilled)
+			last = i
+		}
+	}
+	switch {
+	case last < 0:
+		return nil, refuse(NotSupported, fmt.Sprintf("lines[%d].location: the reservation has no line of this SKU, so a location must be named", line))
+	case left < 0:
+		return nil, &Refused{Code: OverFulfilment, Detail: fmt.Sprintf("lines[%d]: more was fulfilled already", line),
+			Short: []Shortfall{{sku, 0, int64(quantity), Qty(int64(quantity) - left)}}}
+	}
+	for i := range r.Lines {
+		ln := &r.Lines[i]
+		if ln.SKU != sku {
+			continue
+		}
+		q := min(left, int64(ln.Quantity)-int64(ln.Cancelled)-int64(ln.Fulfilled))
+		if i == last {
+			q = left
+		}
+		left -= q
+		if q += int64(ln.Fulfilled); q > 0 {
+			lines = append(lines, HoldLine{sku, ln.Location, Qty(q)})
+		}
+	}
+	return lines, nil
 }
 
 // checkAmend refuses more than there is, the reservation's own units counting as
@@ -100,6 +140,7 @@ func (t *Transition) checkAmend(l *Ledger, old, next *Reservation) error {
 	var short []Shortfall
 	for i := range next.Lines {
 		ln := &next.Lines[i]
+		ln.Decimals = uint8(l.Decimals(ln.SKU))
 		had := own[lineKey(ln.SKU, ln.Location)]
 		if ln.open() <= had {
 			continue

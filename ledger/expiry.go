@@ -117,7 +117,9 @@ func (l *Ledger) expire(d deadline, now Millis) {
 	}
 	l.lockShards(shards)
 	defer l.unlockShards(shards)
-	mustSettle(l, e)
+	if err := l.settle(e); err != nil {
+		panic("an expiring reservation's lines do not settle: " + err.Error())
+	}
 	next.Seq = l.enter(e)
 	rs.put(next)
 }

@@ -28,7 +28,7 @@ func (h *Hold) apply(l *Ledger) (Result, error) {
 	l.expireDue(h.Now)
 	r, replay, err := h.enter(l)
 	if replay != 0 {
-		return l.replay(replay, h.Key, h.Now)
+		return l.replay(replay, h.ID, h.Key, h.Now)
 	}
 	return r, err
 }
@@ -47,7 +47,7 @@ func (h *Hold) enter(l *Ledger) (res Result, replay Seq, err error) {
 	defer rs.mu.Unlock()
 	if old != nil {
 		if old.Call != h.Call {
-			return Result{}, 0, refuse(IdempotencyMismatch, "a reservation with this id was made by another request")
+			return Result{}, 0, refuseOtherHold()
 		}
 		return Result{}, old.Created, nil
 	}
@@ -61,17 +61,23 @@ func (h *Hold) enter(l *Ledger) (res Result, replay Seq, err error) {
 	if err != nil {
 		return Result{}, 0, err
 	}
-
-	// From here the hold must succeed: nothing below may return early, or
-	// positions and reservation would disagree.
 	e := newEntry(KindHold, h.Now)
 	e.key, e.reservation = h.Key, r
+	e.lines = make([]EntryLine, 0, len(r.Lines))
 	for i := range r.Lines {
 		if ln := &r.Lines[i]; ln.Held > 0 {
 			e.effect(ln.SKU, ln.Location, 0, Figures{Held: ln.Held})
 		}
 	}
-	mustSettle(l, e)
+	if _, err := e.gather(); err != nil {
+		return Result{}, 0, err
+	}
+	if err := l.settle(e); err != nil {
+		return Result{}, 0, err
+	}
+
+	// From here the hold must succeed: nothing below may return early, or
+	// positions and reservation would disagree.
 	seq := l.enter(e)
 	r.Created, r.Seq = seq, seq
 	slot.taken(seq, h.Now)
@@ -92,7 +98,8 @@ func (h *Hold) reserve(l *Ledger) (*Reservation, error) {
 	for i, ln := range h.Lines {
 		available := l.available(ln.SKU, ln.Location, 0)
 		got := ln.Quantity
-		r.Lines[i] = ReservationLine{SKU: ln.SKU, Location: ln.Location, Quantity: ln.Quantity, Available: -1}
+		r.Lines[i] = ReservationLine{SKU: ln.SKU, Location: ln.Location, Quantity: ln.Quantity, Available: -1,
+			Decimals: uint8(l.Decimals(ln.SKU))}
 		if available < ln.Quantity {
 			short = append(short, Shortfall{ln.SKU, ln.Location, int64(ln.Quantity), available})
 			got = available
@@ -142,49 +149,6 @@ func (l *Ledger) checkPlaces(n int, at func(int) (SKU, Location)) error {
 	if inactive != nil {
 		return &Refused{Code: LocationInactive, Detail: quoted([]byte(l.LocationName(inactive[0].Location))), Short: inactive}
 	}
-	return nil
-}
-
-// mustSettle settles effects that were made from checked figures.
-func mustSettle(l *Ledger, e *entryDraft) {
-	if _, err := e.gather(); err != nil {
-		panic("effects of a checked reservation do not add up: " + err.Error())
-	}
-	if err := l.settle(e); err != nil {
-		panic("effects of a checked reservation do not settle: " + err.Error())
-	}
-}
-
-// replay answers a call that was made before from the entry that it made, and
-// remembers key for it if that is new.
-func (l *Ledger) replay(first Seq, key CallKey, now Millis) (Result, error) {
-	e, err := l.Entry(first)
-	if err != nil {
-		return Result{}, err
-	}
-	res := Result{Seq: first, Reservation: e.Reservation, Replayed: true}
-	if key != (CallKey{}) && key != e.Key {
-		if err := l.bind(key, e.Reservation, now); err != nil {
-			return Result{}, err
-		}
-	}
-	r, ok, err := l.Reservation(e.Reservation.ID, now)
-	if ok {
-		res.StateNow = r.State
-	}
-	return res, err
-}
-
-// bind enters a key's answer where the call itself changes nothing.
-func (l *Ledger) bind(key CallKey, answer *Reservation, now Millis) error {
-	slot, first, err := l.beginKey(key, now)
-	if first != 0 || err != nil {
-		return err
-	}
-	defer slot.end()
-	e := newEntry(KindAnswer, now)
-	e.key, e.reservation = key, answer
-	slot.taken(l.journal.append(e), now)
 	return nil
 }
 

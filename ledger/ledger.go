@@ -218,6 +218,7 @@ type Command interface {
 type Result struct {
 	Seq         Seq          // the entry that answers
 	Reservation *Reservation // the reservation after the entry; nil for other commands
+	Movement    Seq          // the entry by which a KindFulfil moved stock; 0: it moved none
 	Replayed    bool         // the call was made before: this is its first answer
 	StateNow    State        // with Replayed: the reservation's state now
 	Duplicate   bool         // an event that was applied before

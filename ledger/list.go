@@ -12,7 +12,7 @@ type ReservationFilter struct {
 	Reference string
 	Owner     string
 	State     State
-	Location  Location
+	Locations []Location // a line at one of them
 }
 
 func (f *ReservationFilter) matches(r *Reservation) bool {
@@ -20,19 +20,15 @@ func (f *ReservationFilter) matches(r *Reservation) bool {
 		f.State != NoState && r.State != f.State {
 		return false
 	}
-	return f.Location == 0 || slices.ContainsFunc(r.Lines, func(ln ReservationLine) bool { return ln.Location == f.Location })
+	return len(f.Locations) == 0 || slices.ContainsFunc(r.Lines, func(ln ReservationLine) bool {
+		return slices.Contains(f.Locations, ln.Location)
+	})
 }
 
 // Reservations lists what matches in order of id, after the id after, at most limit of them.
 func (l *Ledger) Reservations(f ReservationFilter, after string, limit int, now Millis) ([]*Reservation, error) {
 	l.expireDue(now)
 	found := make(map[string]*Reservation)
-	if f.State == NoState || !f.State.Open() {
-		// First what is on disk: what moves there meanwhile is then found in memory, not missed.
-		if err := l.listFinished(&f, after, limit, found); err != nil {
-			return nil, err
-		}
-	}
 	for i := range l.reservations.shards {
 		s := &l.reservations.shards[i]
 		s.mu.RLock()
@@ -42,6 +38,12 @@ func (l *Ledger) Reservations(f ReservationFilter, after string, limit int, now 
 			}
 		}
 		s.mu.RUnlock()
+	}
+	if f.State == NoState || !f.State.Open() {
+		// Last what is on disk: what moved there meanwhile is then found, not missed.
+		if err := l.listFinished(&f, after, limit, found); err != nil {
+			return nil, err
+		}
 	}
 	out := make([]*Reservation, 0, len(found))
 	for _, r := range found {
@@ -62,6 +64,7 @@ func (l *Ledger) listFinished(f *ReservationFilter, after string, limit int, fou
 	}
 	bounds := span(prefix...)
 	bounds.LowerBound = append(slices.Clone(prefix), after...)
+	n := 0
 	err := scan(l.db, bounds, func(k, v []byte) error {
 		id := string(k[len(prefix):])
 		if id <= after {
@@ -79,7 +82,7 @@ func (l *Ledger) listFinished(f *ReservationFilter, after string, limit int, fou
 		}
 		if f.matches(r) {
 			found[id] = r
-			if len(found) == limit {
+			if n++; n == limit {
 				return errEnough
 			}
 		}

@@ -13,6 +13,7 @@ type PutSKU struct {
 	Info    SKUInfo
 	Now     Millis
 	OnSight bool // only if nobody knows it yet
+	Report  bool // enter it as an Unmapped exception: no event that named it will
 	Name    EventName
 }
 
@@ -21,6 +22,7 @@ type PutLocation struct {
 	Info    LocationInfo
 	Now     Millis
 	OnSight bool
+	Report  bool
 	Name    EventName
 }
 
@@ -63,6 +65,9 @@ func (c PutSKU) apply(l *Ledger) (Result, error) {
 	e.name(c.Name)
 	e.id = id
 	e.payload = mustJSON(c.Info)
+	if c.Report {
+		e.except(Unmapped, SKU(id), 0, 0, 0)
+	}
 	seq := l.journal.append(e)
 	slot.taken(seq)
 	reg.put(id, &record[SKUInfo]{info: c.Info, name: c.Info.SKU, category: l.catalogue.category(c.Info.Category), seq: seq})
@@ -92,6 +97,9 @@ func (c PutLocation) apply(l *Ledger) (Result, error) {
 	e.name(c.Name)
 	e.id = id
 	e.payload = mustJSON(c.Info)
+	if c.Report {
+		e.except(Unmapped, 0, Location(id), 0, 0)
+	}
 	seq := l.journal.append(e)
 	slot.taken(seq)
 	reg.put(id, &record[LocationInfo]{info: c.Info, name: c.Info.Location, seq: seq})

@@ -62,6 +62,10 @@ type ReservationLine struct {
 	Fulfilled Qty
 	Cancelled Qty
 	Available Qty // when it was made in part: what could be had then; else -1
+
+	// Decimals are the SKU's when the line was made: a finished reservation, or a
+	// repeated answer, says the same after they were changed.
+	Decimals uint8
 }
 
 func (ln *ReservationLine) open() Qty { return ln.Held + ln.Committed }
@@ -110,6 +114,8 @@ const (
 	flagSameAsHeld // quantity = held: most lines while held
 )
 
+const decimalsShift = 6 // the two bits above the flags
+
 // append writes the reservation as it goes into entries and records.
 // Created and Seq of 0 stand for the entry itself.
 func (r *Reservation) append(b []byte) []byte {
@@ -131,7 +137,7 @@ func (r *Reservation) append(b []byte) []byte {
 }
 
 func (ln *ReservationLine) append(b []byte) []byte {
-	var flags byte
+	flags := ln.Decimals << decimalsShift
 	set := func(f byte, q Qty) {
 		if q != 0 {
 			flags |= f
@@ -191,6 +197,7 @@ func (d *decoder) reservation(at Seq) *Reservation {
 func (d *decoder) reservationLine() ReservationLine {
 	ln := ReservationLine{SKU: SKU(d.uint32()), Location: Location(d.uint32()), Available: -1}
 	flags := d.byte()
+	ln.Decimals = flags >> decimalsShift
 	ln.Quantity = d.qty()
 	read := func(f byte, q *Qty) {
 		if flags&f != 0 {
@@ -242,7 +249,7 @@ func (s *reservationShard) put(r *Reservation) {
 }
 
 // lockReservation locks the shard of id and returns the reservation, nil if nobody
-// ever made it. disk says that it was found on disk: finished, and not in memory.
+// made it in the time that reservations are kept.
 func (l *Ledger) lockReservation(id string) (s *reservationShard, r *Reservation, err error) {
 	s = l.reservations.shard(id)
 	looked := false

@@ -28,46 +28,41 @@ type TransitionLine struct {
 
 func (t *Transition) apply(l *Ledger) (Result, error) {
 	l.expireDue(t.Now)
-	res, answer, first, err := t.enter(l)
+	res, first, err := t.enter(l)
 	if first != 0 {
-		return l.replay(first, CallKey{}, t.Now)
-	}
-	if answer != nil { // nothing to change
-		if t.Key != (CallKey{}) {
-			if err := l.bind(t.Key, answer, t.Now); err != nil {
-				return Result{}, err
-			}
-			return Result{Seq: l.Seq(), Reservation: answer}, nil
-		}
-		return Result{Seq: answer.Seq, Reservation: answer}, nil
+		return l.replay(first, "", CallKey{}, t.Now)
 	}
 	return res, err
 }
 
-// enter makes the transition; answer is not nil where its effect was there
-// already, first not 0 where the call was made before.
-func (t *Transition) enter(l *Ledger) (res Result, answer *Reservation, first Seq, err error) {
+// enter makes the transition, or tells the entry of the call that made it before.
+func (t *Transition) enter(l *Ledger) (res Result, first Seq, err error) {
 	slot, first, err := l.beginKey(t.Key, t.Now)
 	if first != 0 || err != nil {
-		return Result{}, nil, first, err
+		return Result{}, first, err
 	}
 	defer slot.end()
 	rs, r, err := l.lockReservation(t.ID)
 	if err != nil {
-		return Result{}, nil, 0, err
+		return Result{}, 0, err
 	}
 	defer rs.mu.Unlock()
 	if r == nil {
-		return Result{}, nil, 0, refuse(UnknownReservation, quoted([]byte(t.ID)))
+		return Result{}, 0, refuse(UnknownReservation, quoted([]byte(t.ID)))
 	}
-	if r.State == Expired {
-		return Result{}, nil, 0, refuse(ReservationExpired, fmt.Sprintf("its deadline was %d ms ago", t.Now-r.ExpiresAt))
+	if r.State == Expired || r.State == Held && r.ExpiresAt <= t.Now {
+		// The latter where it was made or shortened after the deadlines were looked at.
+		return Result{}, 0, refuseExpired(r, t.Now)
 	}
 	if t.alreadyDone(r) {
-		return Result{}, r, 0, nil
+		res = Result{Seq: r.Seq, Reservation: r}
+		if t.Key != (CallKey{}) {
+			res.Seq = l.enterAnswer(slot, r, t.Now)
+		}
+		return res, 0, nil
 	}
 	if !t.permittedIn(r.State) {
-		return Result{}, nil, 0, &Refused{Code: WrongState, State: r.State, Detail: "it is " + r.State.String()}
+		return Result{}, 0, &Refused{Code: WrongState, State: r.State, Detail: "it is " + r.State.String()}
 	}
 	next := r.clone()
 	next.Seq = 0
@@ -77,20 +72,20 @@ func (t *Transition) enter(l *Ledger) (res Result, answer *Reservation, first Se
 	e := newEntry(t.Op, t.Now)
 	e.key, e.reservation = t.Key, next
 	if err := t.change(e, next); err != nil {
-		return Result{}, nil, 0, err
+		return Result{}, 0, err
 	}
 	next.settle()
 	shards, err := e.gather()
 	if err != nil {
-		return Result{}, nil, 0, err
+		return Result{}, 0, err
 	}
 	l.lockShards(shards)
 	defer l.unlockShards(shards)
 	if err := t.check(l, e, r, next); err != nil {
-		return Result{}, nil, 0, err
+		return Result{}, 0, err
 	}
 	if err := l.settle(e); err != nil {
-		return Result{}, nil, 0, err
+		return Result{}, 0, err
 	}
 	seq := l.enter(e)
 	next.Seq = seq
@@ -99,7 +94,15 @@ func (t *Transition) enter(l *Ledger) (res Result, answer *Reservation, first Se
 	if next.State == Held && next.ExpiresAt != r.ExpiresAt {
 		l.deadlines.push(next.ExpiresAt, next.ID)
 	}
-	return Result{Seq: seq, Reservation: next}, nil, 0, nil
+	res = Result{Seq: seq, Reservation: next}
+	if t.Op == KindFulfil {
+		res.Movement = seq
+	}
+	return res, 0, nil
+}
+
+func refuseExpired(r *Reservation, now Millis) *Refused {
+	return refuse(ReservationExpired, fmt.Sprintf("its deadline was %d ms ago", now-r.ExpiresAt))
 }
 
 // alreadyDone says that a call without lines asks for what is so.

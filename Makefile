@@ -1,0 +1,23 @@
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@2026.1
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@latest
+
+.PHONY: build test check race vet fuzz
+
+build:
+	go build -o onhand .
+
+test: vet
+	go test -timeout 20m ./...
+
+vet:
+	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "these files are not gofmt-clean"; exit 1; }
+	go vet ./...
+
+race:
+	go test -race -short -timeout 20m ./...
+
+check: vet
+	go run $(STATICCHECK) ./...
+	-go run $(GOVULNCHECK) ./...
+	go test -timeout 20m ./...
+	go test -race -short -timeout 20m ./...

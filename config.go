@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"onhand/ledger"
+)
+
+// commandLine is all that can be asked of the program. Each flag is also an
+// environment variable: --http is ONHAND_HTTP.
+type commandLine struct {
+	Demo   demoConfig   `cmd:"" help:"A simulated retailer, an embedded broker and the service, to look at."`
+	Serve  serveConfig  `cmd:"" help:"The service."`
+	Verify verifyConfig `cmd:"" help:"Check every invariant of a data directory, offline."`
+}
+
+// listenConfig is where the service is reached and who may reach it.
+type listenConfig struct {
+	HTTP   string   `name:"http" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address of the HTTP API (${default}); port 0 takes a free one."`
+	APIKey []string `placeholder:"KEY" help:"Let in only who sends one of these as a bearer token. Without any, the service listens on loopback only."`
+}
+
+// limitsConfig bounds what the service takes at once. Beyond a bound it answers 503
+// or 413, and from Kafka it waits.
+type limitsConfig struct {
+	QueueBytes   int           `default:"33554432" help:"Journal bytes that may wait for the disk (${default}); beyond it HTTP answers 503 and Kafka waits."`
+	BodyBytes    int           `default:"16777216" help:"The longest request body (${default})."`
+	Connections  int           `default:"12000" help:"HTTP connections at once (${default})."`
+	Subscribers  int           `default:"1000" help:"Readers of /v1/feed at once (${default})."`
+	ReadTimeout  time.Duration `default:"10s" help:"For a whole request to arrive (${default})."`
+	WriteTimeout time.Duration `default:"30s" help:"For a whole answer to leave (${default})."`
+	FreeDisk     uint64        `default:"268435456" help:"No change is taken with less free disk, in bytes (${default})."`
+}
+
+// storeConfig is how the ledger keeps what it knows.
+type storeConfig struct {
+	Catalog          string        `enum:"strict,open" default:"strict" help:"What happens to codes that master data does not know: strict refuses them, open adds them on sight (${default})."`
+	Durability       string        `enum:"sync,async" default:"sync" help:"When a change is answered: sync once the disk has it, async once the operating system has it (${default})."`
+	MaxSkew          time.Duration `default:"5m" help:"How far ahead of our clock an event's time may lie (${default})."`
+	EventRetention   time.Duration `default:"1080h" help:"How old an event may be, and how long its name is remembered (${default})."`
+	JournalRetention time.Duration `default:"1080h" help:"How long the journal is kept, at least 192h (${default})."`
+	CheckpointEvery  time.Duration `default:"30s" help:"Between checkpoints: what a restart need not replay (${default})."`
+	CacheBytes       int64         `default:"134217728" help:"The store's block cache (${default})."`
+	StaleAfter       time.Duration `default:"15m" help:"After how long without news a location's figures are called stale (${default})."`
+}
+
+// kafkaConfig is where events come from and go to.
+type kafkaConfig struct {
+	Kafka             []string `placeholder:"HOST:PORT" help:"Kafka brokers. Without any, the embedded broker is used, kept in the data directory."`
+	KafkaListen       string   `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of the embedded broker (${default})."`
+	Partitions        int      `default:"4" help:"Partitions of topics that the service has to make (${default})."`
+	TopicsIn          []string `default:"pos.events,wms.events,erp.events" help:"Topics that are read (${default})."`
+	TopicAvailability string   `default:"onhand.availability" help:"Topic of each position's latest state (${default})."`
+	TopicFreshness    string   `default:"onhand.freshness" help:"Topic of signals for replenishment (${default})."`
+	TopicDeadLetters  string   `default:"onhand.dead-letters" help:"Topic of records that could not be applied (${default})."`
+}
+
+// serviceConfig is what both serve and demo need.
+type serviceConfig struct {
+	listenConfig
+	kafkaConfig
+	storeConfig
+	limitsConfig
+	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
+}
+
+type serveConfig struct {
+	Data string `required:"" type:"path" placeholder:"DIR" help:"The data directory; made if it is not there."`
+	serviceConfig
+}
+
+type demoConfig struct {
+	Data   string  `default:"onhand-data" type:"path" placeholder:"DIR" help:"The data directory (${default}); what is in it goes on from where it was."`
+	Stores int     `default:"300" help:"Stores (${default})."`
+	SKUs   int     `name:"skus" default:"20000" help:"SKUs (${default})."`
+	Rate   float64 `default:"2000" help:"Events a second, as the mean of a day (${default})."`
+	Seed   uint64  `default:"1" help:"Of the retailer's catalogue and sales (${default})."`
+	serviceConfig
+}
+
+type verifyConfig struct {
+	Data string `required:"" type:"existingdir" placeholder:"DIR" help:"The data directory; no process may have it open."`
+}
+
+// Validate reports every complaint at once.
+func (c *serviceConfig) Validate() error {
+	var errs []error
+	complain := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	host, _, err := net.SplitHostPort(c.HTTP)
+	switch {
+	case err != nil:
+		complain("--http %q: want HOST:PORT", c.HTTP)
+	case len(c.APIKey) == 0 && !isLoopback(host):
+		complain("--http %s: without --api-key the service listens on loopback only, or anyone could change its stock", c.HTTP)
+	}
+	if slices.Contains(c.APIKey, "") {
+		complain("--api-key: an empty key lets everyone in")
+	}
+	if len(c.Kafka) == 0 {
+		if host, _, err := net.SplitHostPort(c.KafkaListen); err != nil || !isLoopback(host) {
+			complain("--kafka-listen %q: the embedded broker has no credentials, so it listens on loopback only", c.KafkaListen)
+		}
+	}
+	for _, positive := range []struct {
+		flag string
+		ok   bool
+	}{{"--partitions", c.Partitions > 0}, {"--queue-bytes", c.QueueBytes > 0}, {"--body-bytes", c.BodyBytes > 0},
+		{"--connections", c.Connections > 0}, {"--subscribers", c.Subscribers > 0}, {"--read-timeout", c.ReadTimeout > 0}, {"--write-timeout", c.WriteTimeout > 0},
+		{"--max-skew", c.MaxSkew > 0}, {"--event-retention", c.EventRetention > 0}, {"--checkpoint-every", c.CheckpointEvery > 0},
+		{"--cache-bytes", c.CacheBytes > 0}, {"--stale-after", c.StaleAfter > 0}} {
+		if !positive.ok {
+			complain("%s: must be greater than 0", positive.flag)
+		}
+	}
+	if c.JournalRetention < 192*time.Hour {
+		complain("--journal-retention %v: repeated calls are answered from it for 8 days, so at least 192h", c.JournalRetention)
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports every complaint at once.
+func (c *demoConfig) Validate() error {
+	if c.Stores < 1 || c.Stores > 10_000 || c.SKUs < 1 || c.SKUs > 1_000_000 || c.Rate <= 0 || c.Rate > 1_000_000 {
+		return errors.Join(c.serviceConfig.Validate(),
+			fmt.Errorf("--stores %d --skus %d --rate %g: want 1–10,000 stores, 1–1,000,000 SKUs and up to 1,000,000 events/s", c.Stores, c.SKUs, c.Rate))
+	}
+	return c.serviceConfig.Validate()
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func (c *serviceConfig) ledgerOptions(dir string) ledger.Options {
+	return ledger.Options{
+		Dir:                  dir,
+		OpenCatalogue:        c.Catalog == "open",
+		AsyncSync:            c.Durability == "async",
+		MaxSkewMillis:        ledger.Millis(c.MaxSkew.Milliseconds()),
+		EventRetentionMillis: ledger.Millis(c.EventRetention.Milliseconds()),
+		JournalKeepMillis:    ledger.Millis(c.JournalRetention.Milliseconds()),
+		CheckpointEvery:      c.CheckpointEvery,
+		QueueBytesMax:        c.QueueBytes,
+		CacheBytes:           c.CacheBytes,
+		FreeBytesMin:         c.FreeDisk,
+	}
+}
