@@ -146,7 +146,7 @@ func (t *Transition) checkAmend(l *Ledger, old, next *Reservation) error {
 			continue
 		}
 		if available := l.available(ln.SKU, ln.Location, had); available < ln.open() {
-			short = append(short, Shortfall{ln.SKU, ln.Location, int64(ln.open()), max(available, had)})
+			short = append(short, Shortfall{ln.SKU, ln.Location, int64(ln.Quantity), ln.Fulfilled + max(available, had)})
 		}
 	}
 	if short != nil {

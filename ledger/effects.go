@@ -77,6 +77,10 @@ func (l *Ledger) settle(e *entryDraft) error {
 			return refuse(InvalidQuantity, fmt.Sprintf("SKU %q at location %q: the sum is out of range",
 				l.SKUName(ln.SKU), l.LocationName(ln.Location)))
 		}
+		if after.Held < 0 || after.Committed < 0 {
+			// Our own sums do not add up: better to stop here than to write it down.
+			panic(fmt.Sprintf("a %v would leave SKU %d at location %d with %+v", e.kind, ln.SKU, ln.Location, after))
+		}
 		ln.After = after
 		if after.OnHand < 0 && before.OnHand >= 0 {
 			e.except(NegativeOnHand, ln.SKU, ln.Location, before.OnHand, after.OnHand)
@@ -95,9 +99,6 @@ func (l *Ledger) enter(e *entryDraft) Seq {
 	seq := l.journal.append(e)
 	for i := range e.lines {
 		ln := &e.lines[i]
-		if ln.After.Held < 0 || ln.After.Committed < 0 {
-			panic(fmt.Sprintf("change %d would leave SKU %d at location %d with %+v", seq, ln.SKU, ln.Location, ln.After))
-		}
 		p := l.shardOf(ln.SKU).openPage(ln.SKU).open(ln.Location)
 		p.take(seq, e.kind, e.time, ln)
 	}

@@ -155,7 +155,7 @@ func (l *Ledger) checkPlaces(n int, at func(int) (SKU, Location)) error {
 // MergeHoldLines adds up lines of one position, in the order of their first.
 // ok is false where a sum is more than a quantity holds; at names its position.
 func MergeHoldLines(lines []HoldLine) (merged []HoldLine, at int, ok bool) {
-	if len(lines) == 1 {
+	if distinct(lines) {
 		return lines, 0, true
 	}
 	seen := make(map[[2]uint32]int, len(lines))
@@ -175,4 +175,19 @@ func MergeHoldLines(lines []HoldLine) (merged []HoldLine, at int, ok bool) {
 		merged[j].Quantity = Qty(sum)
 	}
 	return merged, 0, true
+}
+
+// distinct says of a small basket that no position comes twice, without allocating.
+func distinct(lines []HoldLine) bool {
+	if len(lines) > 16 {
+		return false
+	}
+	for i := range lines {
+		for j := range lines[:i] {
+			if lines[i].SKU == lines[j].SKU && lines[i].Location == lines[j].Location {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -64,6 +64,7 @@ type journal struct {
 	room    *sync.Cond
 	kick    chan struct{}
 
+	made    atomic.Uint64 // the latest seq given; its change is made once its shards are unlocked
 	durable atomic.Uint64
 	head    [sha256.Size]byte // the hash of the latest written block; the writer's own
 
@@ -97,6 +98,7 @@ func (j *journal) append(e *entryDraft) Seq {
 	}
 	seq := j.next
 	j.next++
+	j.made.Store(uint64(seq))
 	before := len(b.body)
 	b.body = e.append(b.body)
 	b.ends = append(b.ends, uint32(len(b.body)))
@@ -131,11 +133,7 @@ func (j *journal) wake() {
 	}
 }
 
-func (j *journal) last() Seq {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.next - 1
-}
+func (j *journal) last() Seq { return Seq(j.made.Load()) }
 
 // wait returns once seq is durable, or why it never will be.
 func (j *journal) wait(seq Seq) error {

@@ -1,0 +1,380 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"onhand/ledger"
+	"onhand/ledger/ledgertest"
+)
+
+// TestStories plays the stories in testdata: each begins with an empty ledger at
+// 10:00, and says what is sent and what came of it. -rewrite writes them anew, to be
+// read as a diff.
+func TestStories(t *testing.T) {
+	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
+		s := &story{t: t, clock: ledgertest.NewClock(), fs: vfs.NewMem()}
+		s.open()
+		datadriven.RunTest(t, path, s.play)
+		ledgertest.Balanced(t, s.l)
+		if err := s.l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestEveryRefusalHasAStory looks for each code's word where the stories say what came of it.
+func TestEveryRefusalHasAStory(t *testing.T) {
+	var all strings.Builder
+	files, err := filepath.Glob("testdata/stories/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	// What is decided before a command is made has no story here.
+	elsewhere := []ledger.Code{ledger.InvalidEvent, ledger.DuplicateLine}
+	for c := ledger.OK + 1; c <= ledger.NotSupported; c++ {
+		if !slices.Contains(elsewhere, c) && !strings.Contains(all.String(), "\n"+c.String()) {
+			t.Errorf("no story tells of %v", c)
+		}
+	}
+}
+
+type story struct {
+	t     *testing.T
+	clock *ledgertest.Clock
+	fs    vfs.FS
+	l     *ledger.Ledger
+	d     *datadriven.TestData
+}
+
+func (s *story) open() {
+	s.t.Helper()
+	l, err := ledger.Open(ledger.Options{Dir: "data", FS: s.fs, Clock: s.clock.Now, CheckpointEvery: -1})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.l = l
+}
+
+func (s *story) has(key string) bool { return s.d.HasArg(key) }
+
+func (s *story) text(key string) (v string) {
+	s.d.MaybeScanArgs(s.t, key, &v)
+	return v
+}
+
+func (s *story) number(key string) int {
+	v := s.text(key)
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		s.d.Fatalf(s.t, "%s: %v", key, err)
+	}
+	return n
+}
+
+// at reads a time of the story's day, 10:05 or 10:05:30; without one it is now.
+func (s *story) at(key string) ledger.Millis {
+	v := s.text(key)
+	if v == "" {
+		return s.clock.Now()
+	}
+	layout := time.TimeOnly
+	if strings.Count(v, ":") == 1 {
+		layout = "15:04"
+	}
+	t, err := time.Parse(layout, v)
+	if err != nil {
+		s.d.Fatalf(s.t, "%s: %v", key, err)
+	}
+	return ledgertest.Start + ledger.Millis(t.Sub(time.Date(0, 1, 1, 10, 0, 0, 0, time.UTC)).Milliseconds())
+}
+
+func clockFace(m ledger.Millis) string {
+	return time.UnixMilli(int64(m)).UTC().Format("15:04:05.000")
+}
+
+func (s *story) sku(name string) ledger.SKU {
+	id, _ := s.l.LookupSKU([]byte(name))
+	return id
+}
+
+func (s *story) loc(name string) ledger.Location {
+	id, _ := s.l.LookupLocation([]byte(name))
+	return id
+}
+
+// cell is one line of a command's input: "milk at Dam 3", with from=… or unsellable behind it.
+type cell struct {
+	sku        ledger.SKU
+	loc, from  ledger.Location
+	quantity   ledger.Qty
+	unsellable bool
+}
+
+func (s *story) cells() (out []cell) {
+	for _, line := range strings.Split(strings.TrimSpace(s.d.Input), "\n") {
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			continue
+		}
+		c := cell{sku: s.sku(f[0])}
+		for i := 1; i < len(f); i++ {
+			switch {
+			case f[i] == "at":
+				i++
+				c.loc = s.loc(f[i])
+			case f[i] == "unsellable":
+				c.unsellable = true
+			case strings.HasPrefix(f[i], "from="):
+				c.from = s.loc(f[i][5:])
+			default:
+				n, err := strconv.Atoi(f[i])
+				if err != nil {
+					s.d.Fatalf(s.t, "%q: %v", line, err)
+				}
+				c.quantity = ledger.Qty(n)
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (s *story) play(t *testing.T, d *datadriven.TestData) string {
+	s.d = d
+	now := s.clock.Now()
+	switch d.Cmd {
+	case "sku":
+		return s.apply(ledger.PutSKU{Info: ledger.SKUInfo{SKU: s.text("id"), Category: s.text("category"), Decimals: s.number("decimals")}, Now: now})
+	case "location":
+		return s.apply(ledger.PutLocation{Info: ledger.LocationInfo{Location: s.text("id"), Active: !s.has("inactive")}, Now: now})
+	case "delete-sku":
+		return s.apply(ledger.DeleteSKU{SKU: s.sku(s.text("id")), Now: now})
+	case "delete-location":
+		return s.apply(ledger.DeleteLocation{Location: s.loc(s.text("id")), Now: now})
+	case "safety":
+		c := ledger.SetSafety{Replace: true, Now: now, IfMatch: ledger.Seq(s.number("if-match")),
+			Set: []ledger.SafetyRule{{SKU: s.sku(s.text("sku")), Location: s.loc(s.text("at")), Category: s.text("category"),
+				Units: int64(s.number("units")) * 1000, None: s.has("none")}}}
+		return s.apply(c)
+	case "sale", "return", "receipt", "shipment", "adjustment":
+		return s.movement(d.Cmd)
+	case "count":
+		c := &ledger.Count{Name: s.name(), CountedAt: s.at("time"), Received: now, Location: s.loc(s.text("at"))}
+		for _, cl := range s.cells() {
+			c.Lines = append(c.Lines, ledger.CountLine{SKU: cl.sku, Quantity: cl.quantity})
+		}
+		return s.apply(c)
+	case "hold":
+		return s.hold()
+	case "confirm", "cancel", "fulfil", "amend", "extend":
+		return s.transition(d.Cmd)
+	case "wait":
+		dur, err := time.ParseDuration(s.text("for"))
+		if err != nil {
+			d.Fatalf(t, "%v", err)
+		}
+		s.clock.Advance(ledger.Millis(dur.Milliseconds()))
+		return clockFace(s.clock.Now()) + "\n"
+	case "restart":
+		if err := s.l.Close(); err != nil {
+			return err.Error() + "\n"
+		}
+		s.open()
+		return ""
+	case "position":
+		return s.position()
+	case "history":
+		return s.history()
+	case "reservation":
+		r, ok, err := s.l.Reservation(s.text("id"), now)
+		if err != nil || !ok {
+			return fmt.Sprintf("not there: %v\n", err)
+		}
+		return s.reservation(r)
+	}
+	d.Fatalf(t, "unknown command %q", d.Cmd)
+	return ""
+}
+
+func (s *story) name() ledger.EventName {
+	var content uint64
+	for _, b := range []byte(s.d.Input) {
+		content = content*31 + uint64(b)
+	}
+	return ledger.EventName{Source: "test", ID: s.text("id"), Time: s.at("time"), Content: content}
+}
+
+func (s *story) movement(what string) string {
+	kinds := map[string]ledger.Kind{"sale": ledger.KindSale, "return": ledger.KindReturn, "receipt": ledger.KindReceipt,
+		"shipment": ledger.KindShipment, "adjustment": ledger.KindAdjustment}
+	m := &ledger.Movement{Kind: kinds[what], Name: s.name(), Received: s.clock.Now(), Location: s.loc(s.text("at")), Reservation: s.text("reservation")}
+	for _, c := range s.cells() {
+		ln := ledger.MovementLine{SKU: c.sku, Quantity: c.quantity}
+		if what == "sale" || what == "shipment" {
+			ln.Quantity = -c.quantity
+		}
+		if c.unsellable {
+			ln.Unsellable = ln.Quantity
+		}
+		m.Lines = append(m.Lines, ln)
+	}
+	return s.apply(m)
+}
+
+func (s *story) hold() string {
+	now := s.clock.Now()
+	ttl := ledger.Millis(900_000)
+	if s.has("ttl") {
+		ttl = ledger.Millis(s.number("ttl")) * 1000
+	}
+	var call ledger.Hash
+	call.Lo = s.name().Content
+	h := &ledger.Hold{ID: s.text("id"), Call: call, Now: now, ExpiresAt: now + ttl, AllowPartial: s.has("partial"), Key: s.key()}
+	for _, c := range s.cells() {
+		h.Lines = append(h.Lines, ledger.HoldLine{SKU: c.sku, Location: c.loc, Quantity: c.quantity})
+	}
+	merged, at, ok := ledger.MergeHoldLines(h.Lines)
+	if !ok {
+		return fmt.Sprintf("%v: line %d: the sum is out of range\n", ledger.InvalidQuantity, at)
+	}
+	h.Lines = merged
+	return s.apply(h)
+}
+
+// key makes an idempotency key; what belongs to it is the command and its input.
+func (s *story) key() ledger.CallKey {
+	if !s.has("key") {
+		return ledger.CallKey{}
+	}
+	return ledger.CallKey{Key: ledger.NameHash("key", s.text("key")), Call: ledger.NameHash(s.d.Cmd+s.text("id"), s.d.Input)}
+}
+
+func (s *story) transition(what string) string {
+	ops := map[string]ledger.Kind{"confirm": ledger.KindConfirm, "cancel": ledger.KindCancel, "fulfil": ledger.KindFulfil,
+		"amend": ledger.KindAmend, "extend": ledger.KindExtend}
+	t := &ledger.Transition{Op: ops[what], ID: s.text("id"), Key: s.key(), Now: s.clock.Now(), Reference: s.text("reference")}
+	for _, c := range s.cells() {
+		t.Lines = append(t.Lines, ledger.TransitionLine{SKU: c.sku, Location: c.loc, Quantity: c.quantity, From: c.from})
+	}
+	t.HasLines = len(t.Lines) > 0
+	if s.has("ttl") {
+		t.ExpiresAt = s.clock.Now() + ledger.Millis(s.number("ttl"))*1000
+	}
+	if s.has("time") {
+		t.Time = s.at("time")
+	}
+	return s.apply(t)
+}
+
+// apply tells what came of a command: a refusal, or its effects as the journal has them.
+func (s *story) apply(c ledger.Command) string {
+	res, err := s.l.Apply(c)
+	var refused *ledger.Refused
+	if errors.As(err, &refused) {
+		out := refused.Error()
+		for _, x := range refused.Short {
+			out += fmt.Sprintf("\n  %s at %s: requested %d, available %d", s.l.SKUName(x.SKU), s.l.LocationName(x.Location), x.Requested, x.Available)
+		}
+		return out + "\n"
+	}
+	if err != nil {
+		return "error: " + err.Error() + "\n"
+	}
+	var b strings.Builder
+	switch {
+	case res.Duplicate:
+		return fmt.Sprintf("duplicate of %d\n", res.Seq)
+	case res.Replayed:
+		return fmt.Sprintf("replayed from %d, now %v\n%s", res.Seq, res.StateNow, s.reservation(res.Reservation))
+	case res.Reservation != nil:
+		b.WriteString(s.reservation(res.Reservation))
+	}
+	e, err := s.l.Entry(res.Seq)
+	if err != nil {
+		return b.String() + "error: " + err.Error() + "\n"
+	}
+	for _, ln := range e.Lines {
+		fmt.Fprintf(&b, "  %s at %s: %s\n", s.l.SKUName(ln.SKU), s.l.LocationName(ln.Location), figures(ln.After))
+	}
+	for _, x := range e.Exceptions {
+		fmt.Fprintf(&b, "  exception %v %s at %s: believed %d, said %d\n", x.Code, s.l.SKUName(x.SKU), s.l.LocationName(x.Location), x.Believed, x.Counted)
+	}
+	return b.String()
+}
+
+func figures(f ledger.Figures) string {
+	out := fmt.Sprintf("on hand %d", f.OnHand)
+	for _, p := range []struct {
+		name string
+		q    ledger.Qty
+	}{{"unsellable", f.Unsellable}, {"held", f.Held}, {"committed", f.Committed}, {"shortage", f.Shortage()}} {
+		if p.q != 0 {
+			out += fmt.Sprintf(", %s %d", p.name, p.q)
+		}
+	}
+	return out
+}
+
+func (s *story) reservation(r *ledger.Reservation) string {
+	out := fmt.Sprintf("%s is %v", r.ID, r.State)
+	if r.ExpiresAt != 0 {
+		out += " until " + clockFace(r.ExpiresAt)
+	}
+	if r.Reference != "" {
+		out += ", reference " + r.Reference
+	}
+	for _, ln := range r.Lines {
+		out += fmt.Sprintf("\n  %d of %s at %s: held %d, committed %d, fulfilled %d, cancelled %d", ln.Quantity,
+			s.l.SKUName(ln.SKU), s.l.LocationName(ln.Location), ln.Held, ln.Committed, ln.Fulfilled, ln.Cancelled)
+		if ln.Available >= 0 {
+			out += fmt.Sprintf(", available then %d", ln.Available)
+		}
+	}
+	return out + "\n"
+}
+
+func (s *story) position() string {
+	row, _ := s.l.Position(s.sku(s.text("sku")), s.loc(s.text("at")), s.clock.Now())
+	out := fmt.Sprintf("available %d: %s", row.Available(), figures(row.Figures))
+	if row.Safety != 0 || !row.Promised {
+		out += fmt.Sprintf(", safety %d, promised %v", row.Safety, row.Promised)
+	}
+	if row.AsOf != 0 {
+		out += ", as of " + clockFace(row.AsOf)
+	}
+	return out + "\n"
+}
+
+func (s *story) history() string {
+	entries, ok, err := s.l.History(s.sku(s.text("sku")), s.loc(s.text("at")), 0, 100)
+	if err != nil || !ok {
+		return fmt.Sprintf("none: %v\n", err)
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		fmt.Fprintf(&b, "%d %s %v moved %+d: on hand %+d held %+d committed %+d → %s\n", e.Seq, clockFace(e.Time), e.Kind, e.Line.Moved,
+			e.Line.Delta.OnHand, e.Line.Delta.Held, e.Line.Delta.Committed, figures(e.Line.After))
+	}
+	return b.String()
+}
