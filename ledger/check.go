@@ -29,13 +29,18 @@ func (r *Report) OK() bool { return len(r.Findings) == 0 }
 // load against that. It changes nothing in dir. An error means that it could not look.
 func Verify(o Options) (*Report, error) {
 	o = o.fill()
-	if err := checkVersion(o); err != nil {
+	if _, err := checkVersion(o); err != nil {
 		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)
 	}
+	lock, err := lockStore(o)
+	if err != nil {
+		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)
+	}
+	defer lock.Close()
 	var damage error
 	o.Fatal = func(err error) { damage = err }
 	po := pebbleOptions(o)
-	po.ReadOnly = true
+	po.ReadOnly, po.Lock = true, lock
 	db, err := pebble.Open(o.Dir, po)
 	if err = errors.Join(err, damage); err != nil {
 		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)

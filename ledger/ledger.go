@@ -90,6 +90,7 @@ func setDefault[T comparable](p *T, v T) {
 type Ledger struct {
 	opts  Options
 	db    *pebble.DB
+	lock  *pebble.Lock
 	clock atomic.Int64 // the latest time given out; time never runs backwards here
 
 	catalogue    catalogue
@@ -135,14 +136,14 @@ var ErrClosed = errors.New("the ledger is closed")
 func Open(o Options) (*Ledger, error) {
 	o = o.fill()
 	l := &Ledger{opts: o, closing: make(chan struct{}), checkpointSoon: make(chan struct{}, 1)}
-	db, err := openStore(o)
-	if err != nil {
+	var err error
+	if l.db, l.lock, err = openStore(o); err != nil {
 		return nil, fmt.Errorf("open ledger in %s: %w", o.Dir, err)
 	}
-	l.db = db
 	l.init()
 	if err := l.recover(); err != nil {
-		db.Close()
+		l.db.Close()
+		l.lock.Close()
 		return nil, fmt.Errorf("recover ledger in %s: %w", o.Dir, err)
 	}
 	l.checkSpace()
@@ -179,7 +180,7 @@ func (l *Ledger) Close() error {
 	err := l.Checkpoint()
 	l.journal.close()
 	l.workers.Wait()
-	return errors.Join(err, l.db.Close())
+	return errors.Join(err, l.db.Close(), l.lock.Close())
 }
 
 // Now is the ledger's time: the clock's, but never less than what it gave before,

@@ -2,9 +2,13 @@ package ledger
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"strconv"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -43,55 +47,107 @@ const (
 	l0CompactionFiles = 4
 )
 
-// openStore opens Pebble so that a damaged log is an error and not a loss.
-func openStore(o Options) (*pebble.DB, error) {
+// openStore opens Pebble so that a damaged log is an error and not a loss. A
+// directory that is in use, or that a newer program wrote, is left as it is.
+// The caller lets go of the lock after it has closed the store.
+func openStore(o Options) (db *pebble.DB, lock *pebble.Lock, err error) {
 	if err := o.FS.MkdirAll(o.Dir, 0o755); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := checkVersion(o); err != nil {
-		return nil, err
+	if lock, err = lockStore(o); err != nil {
+		return nil, nil, err
 	}
-	db, err := pebble.Open(o.Dir, pebbleOptions(o))
+	db, err = openLocked(o, lock)
+	if err != nil {
+		lock.Close()
+	}
+	return db, lock, err
+}
+
+func openLocked(o Options, lock *pebble.Lock) (*pebble.DB, error) {
+	versioned, err := checkVersion(o)
 	if err != nil {
 		return nil, err
 	}
-	v, closer, err := db.Get([]byte{prefixVersion})
-	if err == nil {
-		defer closer.Close()
-		if len(v) != 1 || v[0] != storeVersion {
-			db.Close()
-			return nil, fmt.Errorf("its format is version %d, this program writes %d", v, storeVersion)
-		}
-		return db, nil
-	}
-	if err != pebble.ErrNotFound {
-		db.Close()
-		return nil, err
+	po := pebbleOptions(o)
+	po.Lock = lock
+	db, err := pebble.Open(o.Dir, po)
+	if err != nil || versioned {
+		return db, err
 	}
 	// A new store's first log file is made before the format is raised to one whose
 	// damage can be told from its end, so it is put behind us at once.
-	if err := db.Set([]byte{prefixVersion}, []byte{storeVersion}, pebble.Sync); err != nil {
-		db.Close()
-		return nil, err
+	if err = db.Set([]byte{prefixVersion}, []byte{storeVersion}, pebble.Sync); err == nil {
+		if err = db.Flush(); err == nil {
+			err = writeVersion(o)
+		}
 	}
-	if err := db.Flush(); err != nil {
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
 	return db, nil
 }
 
-// checkVersion refuses a store that a newer program wrote, without touching it.
-func checkVersion(o Options) error {
-	desc, err := pebble.Peek(o.Dir, o.FS)
+// lockStore makes sure that no other process has the directory open.
+func lockStore(o Options) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(o.Dir, o.FS)
+	if err != nil {
+		return nil, fmt.Errorf("it is in use by another process: %w", err)
+	}
+	return lock, nil
+}
+
+// versionFile says what wrote the store, to be read without opening it.
+const versionFile = "onhand-version"
+
+func writeVersion(o Options) error {
+	f, err := o.FS.Create(o.FS.PathJoin(o.Dir, versionFile), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
+	if _, err := fmt.Fprintf(f, "%d\n", storeVersion); err != nil {
+		f.Close()
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	dir, err := o.FS.OpenDir(o.Dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// checkVersion refuses a store that a newer program wrote, without touching it.
+// known says that the version was written down; a store cut off while it was made
+// has none yet.
+func checkVersion(o Options) (known bool, err error) {
+	f, err := o.FS.Open(o.FS.PathJoin(o.Dir, versionFile))
+	if err == nil {
+		b, err := io.ReadAll(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return false, err
+		}
+		version, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		if err != nil {
+			return false, fmt.Errorf("its file %s says %q, which is no version", versionFile, b)
+		}
+		if version > storeVersion {
+			return false, fmt.Errorf("its format is version %d, and this program knows up to %d: it was written by a newer version", version, storeVersion)
+		}
+		known = true
+	}
+	desc, err := pebble.Peek(o.Dir, o.FS)
+	if err != nil {
+		return false, err
+	}
 	if desc.Exists && desc.FormatMajorVersion > pebbleFormat {
-		return fmt.Errorf("its store has format %d, this program knows up to %d: it was written by a newer version",
+		return false, fmt.Errorf("its store has format %d, and this program knows up to %d: it was written by a newer version",
 			desc.FormatMajorVersion, pebbleFormat)
 	}
-	return nil
+	return known, nil
 }
 
 func pebbleOptions(o Options) *pebble.Options {
