@@ -119,6 +119,9 @@ func (d *demonstration) run(ctx context.Context) error {
 	d.writer = &kafka.Writer{Addr: kafka.TCP(d.service.brokers...), RequiredAcks: kafka.RequireAll, Balancer: &kafka.Hash{},
 		BatchSize: 2000, BatchBytes: 900_000, BatchTimeout: 2 * time.Millisecond}
 	defer d.writer.Close()
+	if err := d.service.waitReady(ctx); err != nil {
+		return err
+	}
 	if err := d.open(ctx); err != nil {
 		return err
 	}
@@ -284,28 +287,30 @@ func (d *demonstration) shop(ctx context.Context) {
 	}
 }
 
-// suggest prints what to try: the best seller of the first store, whose figure moves.
+// suggest prints what to try, with the position that sells most: its figure moves
+// while one looks.
 func (d *demonstration) suggest() {
-	store := d.retailer.StoreIDs()[0]
-	var sku string
-	for id := range d.retailer.Carried(store) {
-		if d.service.ledger.Decimals(d.mustSKU(id)) == 0 {
-			sku = id
-			break
+	rng := rand.New(rand.NewPCG(d.config.Seed, 4))
+	sales := map[[2]string]int{}
+	var best [2]string
+	for range 50_000 {
+		store, sku := d.retailer.PickPosition(rng)
+		id, _ := d.service.ledger.LookupSKU([]byte(sku))
+		if d.service.ledger.Decimals(id) != 0 {
+			continue // weighed goods make a less plain example
+		}
+		at := [2]string{store, sku}
+		if sales[at]++; sales[at] > sales[best] {
+			best = at
 		}
 	}
 	auth := ""
 	if len(d.config.APIKey) > 0 {
 		auth = " -H 'Authorization: Bearer …'"
 	}
-	fmt.Fprintf(d.out, "try:\n  curl%s '%s/v1/availability/%s?location=%s'\n", auth, d.service.url, sku, store)
-	fmt.Fprintf(d.out, "  curl%s %s/v1/reservations --json '{\"lines\":[{\"sku\":\"%s\",\"location\":\"%s\",\"quantity\":1}]}'\n", auth, d.service.url, sku, store)
+	fmt.Fprintf(d.out, "try:\n  curl%s '%s/v1/availability/%s?location=%s'\n", auth, d.service.url, best[1], best[0])
+	fmt.Fprintf(d.out, "  curl%s %s/v1/reservations --json '{\"lines\":[{\"sku\":\"%s\",\"location\":\"%s\",\"quantity\":1}]}'\n", auth, d.service.url, best[1], best[0])
 	fmt.Fprintf(d.out, "  curl%s -N %s/v1/feed\n", auth, d.service.url)
-}
-
-func (d *demonstration) mustSKU(name string) ledger.SKU {
-	id, _ := d.service.ledger.LookupSKU([]byte(name))
-	return id
 }
 
 // report prints a status line every second: over the one before on a terminal, else
@@ -317,7 +322,8 @@ func (d *demonstration) report(ctx context.Context) {
 	if isTerminal(d.out) {
 		begin, end = "\r\x1b[K", ""
 	}
-	last, at := d.service.consumer.Applied(), time.Now()
+	last, _ := d.service.consumed()
+	at := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -326,10 +332,10 @@ func (d *demonstration) report(ctx context.Context) {
 			}
 			return
 		case now := <-tick.C:
-			applied := d.service.consumer.Applied()
+			applied, lag := d.service.consumed()
 			st := d.service.ledger.Stats()
 			fmt.Fprintf(d.out, "%s%s  %.0f events/s  lag %d  %d positions  %d held  %d open%s", begin, now.Format(time.TimeOnly),
-				float64(applied-last)/now.Sub(at).Seconds(), d.service.lag(), st.Positions, st.Held, st.Open, end)
+				float64(applied-last)/now.Sub(at).Seconds(), lag, st.Positions, st.Held, st.Open, end)
 			last, at = applied, now
 		}
 	}

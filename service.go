@@ -10,7 +10,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"onhand/api"
 	"onhand/availability"
@@ -44,14 +47,16 @@ type service struct {
 	ledger    *ledger.Ledger
 	broker    *embedded.Broker // nil with --kafka
 	consumer  *ingest.Consumer
-	letters   *ingest.DeadLetterPublisher
+	letters   *ingest.Publisher
 	publisher *availability.Publisher
 	feed      *availability.Feed
 	http      *api.Server
 
-	failed  chan error // the listener ended by itself
-	cancel  context.CancelFunc
+	failed  chan error         // the listener ended by itself
+	cancel  context.CancelFunc // ends what reads and writes Kafka
 	workers sync.WaitGroup
+
+	caughtUp atomic.Bool // everything that the topics held at the start was applied
 }
 
 // startService calls the constructors from the bottom up. What was started is
@@ -77,7 +82,7 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 	}()
 	// The ledger next: it holds the lock of the data directory, and how far each
 	// topic was read.
-	if s.ledger, err = ledger.Open(c.ledgerOptions(filepath.Join(dir, "ledger"))); err != nil {
+	if s.ledger, err = ledger.Open(c.ledgerOptions(ledgerDir(dir))); err != nil {
 		return s, err
 	}
 	// The broker before who reads and writes it, so that the first try finds it.
@@ -93,12 +98,14 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 		s.workers.Go(func() { c.makeTopics(ctx) })
 	}
 	applier := ingest.NewApplier(s.ledger)
-	if s.consumer, err = ingest.StartConsumer(ingest.ConsumerOptions{Brokers: s.brokers, Topics: c.TopicsIn, Applier: applier}); err != nil {
+	if s.consumer, err = ingest.NewConsumer(ingest.ConsumerOptions{Ledger: s.ledger, Applier: applier, Brokers: s.brokers, Topics: c.TopicsIn}); err != nil {
 		return s, err
 	}
-	if s.letters, err = ingest.StartDeadLetters(ingest.DeadLetterOptions{Brokers: s.brokers, Topic: c.TopicDeadLetters, Ledger: s.ledger}); err != nil {
+	if s.letters, err = ingest.NewPublisher(ingest.PublisherOptions{Ledger: s.ledger, Brokers: s.brokers, Topic: c.TopicDeadLetters}); err != nil {
 		return s, err
 	}
+	s.workers.Go(func() { s.consumer.Run(ctx) })
+	s.workers.Go(func() { s.letters.Run(ctx) })
 	stock := availability.NewStock(s.ledger, c.StaleAfter)
 	if s.publisher, err = availability.StartPublisher(stock, availability.PublisherOptions{Brokers: s.brokers,
 		Availability: c.TopicAvailability, Freshness: c.TopicFreshness}); err != nil {
@@ -123,6 +130,8 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 	return s, nil
 }
 
+func ledgerDir(dir string) string { return filepath.Join(dir, "ledger") }
+
 // stop ends everything in reverse: no new requests, the open ones answered, no more
 // events, all durable.
 func (s *service) stop() error {
@@ -138,12 +147,6 @@ func (s *service) stop() error {
 	}
 	if s.publisher != nil {
 		errs = append(errs, s.publisher.Close())
-	}
-	if s.letters != nil {
-		errs = append(errs, s.letters.Close())
-	}
-	if s.consumer != nil {
-		errs = append(errs, s.consumer.Close())
 	}
 	s.workers.Wait()
 	if s.ledger != nil {
@@ -161,21 +164,97 @@ func (s *service) ready() error {
 	if err := s.ledger.Writable(); err != nil {
 		return err
 	}
-	return s.consumer.CaughtUp()
-}
-
-// lag is how many records wait in the topics.
-func (s *service) lag() (records int64) {
-	for _, p := range s.consumer.Status() {
-		records += max(0, p.HighWatermark-p.Next)
+	if s.caughtUp.Load() {
+		return nil
 	}
-	return records
+	for _, p := range s.consumer.Status() {
+		if p.State != ingest.Reading && p.State != ingest.Stopped {
+			return fmt.Errorf("topic %s: %s: %s", p.Topic, p.State, p.Err)
+		}
+		if p.State == ingest.Reading && p.LagRecords > 0 {
+			return fmt.Errorf("topic %s, partition %d: %d records are still to be applied", p.Topic, p.Partition, p.LagRecords)
+		}
+	}
+	s.caughtUp.Store(true)
+	return nil
 }
 
-// waitApplied returns when everything that the topics hold is applied and durable.
+// waitReady returns when the service is ready.
+func (s *service) waitReady(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for s.ready() != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// consumed is how many records were read from the topics, and how many wait there.
+func (s *service) consumed() (records, lag int64) {
+	for _, p := range s.consumer.Status() {
+		records += max(0, p.Next)
+		lag += max(0, p.LagRecords)
+	}
+	return records, lag
+}
+
+// waitApplied returns when everything that is in the topics now is applied and durable.
 func (s *service) waitApplied(ctx context.Context) error {
-	if err := s.consumer.WaitCaughtUp(ctx); err != nil {
+	ends, err := s.topicEnds(ctx)
+	if err != nil {
 		return err
 	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !s.reached(ends) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 	return s.ledger.Wait(s.ledger.Seq())
+}
+
+type topicPartition struct {
+	topic     string
+	partition int
+}
+
+// topicEnds asks the broker where each partition ends.
+func (s *service) topicEnds(ctx context.Context) (map[topicPartition]int64, error) {
+	client := &kafka.Client{Addr: kafka.TCP(s.brokers...), Timeout: 10 * time.Second}
+	req := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
+	for _, p := range s.consumer.Status() {
+		if p.Partition >= 0 {
+			req.Topics[p.Topic] = append(req.Topics[p.Topic], kafka.LastOffsetOf(p.Partition))
+		}
+	}
+	res, err := client.ListOffsets(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("ask where the topics end: %w", err)
+	}
+	ends := make(map[topicPartition]int64)
+	for topic, partitions := range res.Topics {
+		for _, p := range partitions {
+			if p.Error != nil {
+				return nil, fmt.Errorf("ask where topic %s ends: %w", topic, p.Error)
+			}
+			ends[topicPartition{topic, p.Partition}] = p.LastOffset
+		}
+	}
+	return ends, nil
+}
+
+func (s *service) reached(ends map[topicPartition]int64) bool {
+	for _, p := range s.consumer.Status() {
+		if p.Next < ends[topicPartition{p.Topic, p.Partition}] {
+			return false
+		}
+	}
+	return true
 }

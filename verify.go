@@ -9,7 +9,7 @@ import (
 
 // verify checks a data directory and says on out what is wrong with it.
 func verify(c verifyConfig, out io.Writer) (clean bool, err error) {
-	r, err := ledger.Verify(ledger.Options{Dir: c.Data})
+	r, err := ledger.Verify(ledger.Options{Dir: ledgerDir(c.Data)})
 	if err != nil {
 		return false, err
 	}

@@ -32,6 +32,9 @@ func Verify(o Options) (*Report, error) {
 	if _, err := checkVersion(o); err != nil {
 		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)
 	}
+	if desc, err := pebble.Peek(o.Dir, o.FS); err != nil || !desc.Exists {
+		return nil, errors.Join(fmt.Errorf("verify ledger in %s: there is none", o.Dir), err)
+	}
 	lock, err := lockStore(o)
 	if err != nil {
 		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)

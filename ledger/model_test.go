@@ -249,10 +249,9 @@ func (m *model) transition(t *ledger.Transition) ledger.Code {
 	if r.state == ledger.Expired {
 		return ledger.ReservationExpired
 	}
-	cancelled := slices.ContainsFunc(r.lines, func(ln modelLine) bool { return ln.cancelled > 0 })
 	done := map[ledger.Kind]bool{
 		ledger.KindConfirm: r.state == ledger.Confirmed || r.state == ledger.Fulfilled,
-		ledger.KindCancel:  r.state == ledger.Cancelled || r.state == ledger.Fulfilled && cancelled,
+		ledger.KindCancel:  r.state == ledger.Cancelled,
 		ledger.KindFulfil:  r.state == ledger.Fulfilled,
 	}
 	if !t.HasLines && done[t.Op] {
@@ -260,10 +259,13 @@ func (m *model) transition(t *ledger.Transition) ledger.Code {
 	}
 	permitted := map[ledger.Kind]bool{
 		ledger.KindConfirm: r.state == ledger.Held, ledger.KindExtend: r.state == ledger.Held,
-		ledger.KindCancel: r.state.Open(), ledger.KindFulfil: r.state == ledger.Confirmed,
+		ledger.KindCancel: r.state.Open(), ledger.KindFulfil: r.state == ledger.Confirmed, ledger.KindAmend: r.state.Open(),
 	}
 	if !permitted[t.Op] {
 		return ledger.WrongState
+	}
+	if t.Op == ledger.KindAmend {
+		return m.amend(r, t)
 	}
 	next := &modelReservation{r.state, r.expiresAt, slices.Clone(r.lines)}
 	var moves []place
@@ -322,6 +324,9 @@ func (m *model) transition(t *ledger.Transition) ledger.Code {
 			next.lines[i].held = 0
 		}
 	}
+	if t.Op == ledger.KindCancel && !t.HasLines {
+		next.state = ledger.Cancelled
+	}
 	// Without a time of its own a fulfilment is after every count accepted before.
 	at := t.Now
 	for _, pl := range moves {
@@ -332,6 +337,48 @@ func (m *model) transition(t *ledger.Transition) ledger.Code {
 	for _, pl := range moves {
 		p := m.position(pl)
 		p.moves = append(p.moves, modelMove{at, -1})
+	}
+	next.settle()
+	m.reservations[t.ID] = next
+	return ledger.OK
+}
+
+// amend makes a reservation's lines what the call says, its own units counting as
+// available to it.
+func (m *model) amend(r *modelReservation, t *ledger.Transition) ledger.Code {
+	next := &modelReservation{state: r.state, expiresAt: r.expiresAt}
+	was := map[place]modelLine{}
+	for _, ln := range r.lines {
+		was[ln.at] = ln
+	}
+	short := false
+	for _, tl := range t.Lines {
+		at := place{tl.SKU, tl.Location}
+		old := was[at]
+		delete(was, at)
+		if int(tl.Quantity) < old.fulfilled {
+			return ledger.OverFulfilment
+		}
+		ln := modelLine{at: at, quantity: int(tl.Quantity), fulfilled: old.fulfilled}
+		open, own := ln.quantity-ln.fulfilled, old.held+old.committed
+		f := m.figures(at)
+		if open > own && open > int(f.Free())+own {
+			short = true
+		}
+		if r.state == ledger.Held {
+			ln.held = open
+		} else {
+			ln.committed = open
+		}
+		next.lines = append(next.lines, ln)
+	}
+	for _, dropped := range was {
+		if dropped.fulfilled > 0 {
+			return ledger.OverFulfilment
+		}
+	}
+	if short {
+		return ledger.InsufficientStock
 	}
 	next.settle()
 	m.reservations[t.ID] = next

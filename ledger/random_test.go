@@ -129,9 +129,16 @@ func (g *generator) hold() ledger.Command {
 }
 
 func (g *generator) transition() ledger.Command {
-	ops := []ledger.Kind{ledger.KindConfirm, ledger.KindConfirm, ledger.KindCancel, ledger.KindFulfil, ledger.KindFulfil, ledger.KindExtend}
+	ops := []ledger.Kind{ledger.KindConfirm, ledger.KindConfirm, ledger.KindCancel, ledger.KindFulfil, ledger.KindFulfil,
+		ledger.KindExtend, ledger.KindAmend, ledger.KindAmend}
 	t := &ledger.Transition{Op: ops[g.n(len(ops))], ID: fmt.Sprintf("r%d", 1+g.n(g.holds+2)), Now: g.now}
-	if t.Op == ledger.KindExtend {
+	if t.Op == ledger.KindAmend {
+		t.HasLines = true
+		for _, p := range g.rng.Perm(testSKUs * testLocations)[:1+g.n(3)] {
+			t.Lines = append(t.Lines, ledger.TransitionLine{SKU: ledger.SKU(1 + p%testSKUs), Location: ledger.Location(1 + p/testSKUs),
+				Quantity: ledger.Qty(1 + g.n(5))})
+		}
+	} else if t.Op == ledger.KindExtend {
 		t.ExpiresAt = g.now + ledger.Millis(1+g.n(200))*1000
 	} else if g.n(3) == 0 {
 		t.HasLines = true

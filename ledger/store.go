@@ -231,7 +231,11 @@ func nameKey(h Hash) []byte { return h.append([]byte{prefixEvent}) }
 
 func pageKey(id SKU) []byte { return binary.BigEndian.AppendUint32([]byte{prefixPage}, uint32(id)) }
 
-func idKey(prefix byte, id string) []byte { return append([]byte{prefix}, id...) }
+func idKey(prefix byte, id string) []byte {
+	k := make([]byte, 1, 1+len(id)) // one allocation, of the right size: every reserve looks one up
+	k[0] = prefix
+	return append(k, id...)
+}
 
 func masterKey(kind byte, id uint32) []byte {
 	return binary.BigEndian.AppendUint32([]byte{prefixMaster, kind}, id)

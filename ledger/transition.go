@@ -114,18 +114,9 @@ func (t *Transition) alreadyDone(r *Reservation) bool {
 	case KindConfirm:
 		return r.State == Confirmed || r.State == Fulfilled
 	case KindCancel:
-		return r.State == Cancelled || r.State == Fulfilled && r.cancelledAny()
+		return r.State == Cancelled
 	case KindFulfil:
 		return r.State == Fulfilled
-	}
-	return false
-}
-
-func (r *Reservation) cancelledAny() bool {
-	for i := range r.Lines {
-		if r.Lines[i].Cancelled > 0 {
-			return true
-		}
 	}
 	return false
 }
@@ -212,6 +203,7 @@ func (t *Transition) cancel(e *entryDraft, next *Reservation) error {
 			drop(ln, nil, ln.open())
 		}
 	}
+	next.State, next.ExpiresAt = Cancelled, 0 // also where something was fulfilled: that is what was asked for
 	return nil
 }
 

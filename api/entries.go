@@ -1,0 +1,92 @@
+package api
+
+import (
+	"strconv"
+
+	"onhand/ingest/jsonread"
+	"onhand/ledger"
+)
+
+// getEntries answers GET /v1/positions/{sku}/{location}/entries: what moved the
+// position, newest first, as far back as the journal is kept.
+func (r *request) getEntries() {
+	if err := r.onlyParams("cursor", "limit", "min_seq"); err != nil {
+		r.invalid(err)
+		return
+	}
+	p, err := r.page()
+	if err != nil {
+		r.invalid(err)
+		return
+	}
+	before, err := p.number(63)
+	if err != nil {
+		r.invalid(err)
+		return
+	}
+	if !r.waitForSeq() {
+		return
+	}
+	l := r.s.Ledger
+	sku, known := l.LookupSKU(r.segments[2])
+	if !known {
+		r.problem("unknown-sku", string(jsonread.AppendString(nil, string(r.segments[2]))))
+		return
+	}
+	loc, known := l.LookupLocation(r.segments[3])
+	if !known {
+		r.problem("unknown-location", string(jsonread.AppendString(nil, string(r.segments[3]))))
+		return
+	}
+	l.Position(sku, loc, l.Now()) // so that holds whose time is over have their entry
+	entries, _, err := l.History(sku, loc, ledger.Seq(before), p.limit)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	items, decimals := newList(r.out), l.Decimals(sku)
+	for i := range entries {
+		items.item()
+		items.b = appendEntry(items.b, &entries[i], decimals)
+	}
+	next := ""
+	if n := len(entries); n == p.limit && entries[n-1].Line.Prev != 0 {
+		next = strconv.FormatUint(uint64(entries[n-1].Seq), 10)
+	}
+	r.out = items.end(next)
+	r.answer(200, r.out)
+}
+
+// appendEntry appends what an entry did to one position.
+func appendEntry(b []byte, e *ledger.PositionEntry, decimals int) []byte {
+	b = append(b, `{"seq":`...)
+	b = strconv.AppendUint(b, uint64(e.Seq), 10)
+	b = append(b, `,"time":"`...)
+	b = jsonread.AppendTime(b, int64(e.Time))
+	b = append(b, `","recorded_at":"`...)
+	b = jsonread.AppendTime(b, int64(e.RecordedAt))
+	b = append(b, `","type":"`...)
+	b = append(b, e.Kind.String()...)
+	b = append(b, `","source":`...)
+	b = appendTextOrNull(b, e.Source)
+	b = append(b, `,"id":`...)
+	b = appendTextOrNull(b, e.EventID)
+	b = append(b, `,"reservation":`...)
+	if e.Reservation != nil {
+		b = jsonread.AppendString(b, e.Reservation.ID)
+	} else {
+		b = append(b, "null"...)
+	}
+	b = append(b, ',')
+	b = appendFigures(b, e.Line.Delta, decimals)
+	b = append(b, `,"after":{`...)
+	b = appendFigures(b, e.Line.After, decimals)
+	return append(b, "}}"...)
+}
+
+func appendFigures(b []byte, f ledger.Figures, decimals int) []byte {
+	b = jsonread.AppendScaled(append(b, `"on_hand":`...), int64(f.OnHand), decimals)
+	b = jsonread.AppendScaled(append(b, `,"unsellable":`...), int64(f.Unsellable), decimals)
+	b = jsonread.AppendScaled(append(b, `,"held":`...), int64(f.Held), decimals)
+	return jsonread.AppendScaled(append(b, `,"committed":`...), int64(f.Committed), decimals)
+}

@@ -1,0 +1,332 @@
+package api
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"onhand/ingest"
+	"onhand/ingest/jsonread"
+	"onhand/ledger"
+)
+
+// postEvents applies one event or a batch. Each is answered by itself, so the answer
+// is 200 also where all of them were refused.
+func (r *request) postEvents() {
+	batchOnly := false
+	switch mediaType(r.ctx.Request.Header.ContentType()) {
+	case "application/json", "application/cloudevents+json":
+	case "application/cloudevents-batch+json":
+		batchOnly = true
+	default:
+		r.problem("unsupported-media-type",
+			"events are application/cloudevents+json, application/cloudevents-batch+json or application/json")
+		return
+	}
+	if err := r.onlyParams(); err != nil {
+		r.invalid(err)
+		return
+	}
+	body := r.ctx.PostBody()
+	if start := bytes.TrimLeft(body, " \t\r\n"); batchOnly && len(start) > 0 && start[0] != '[' {
+		r.invalid(errors.New("a batch is a JSON array"))
+		return
+	}
+	result, err := r.s.Ingest.Batch(body)
+	switch {
+	case errors.Is(err, ingest.ErrTooManyItems):
+		r.problem("too-many-items", err.Error())
+	case isBadJSON(err):
+		r.invalid(err)
+	case err != nil:
+		r.fail(err)
+	default:
+		r.out = appendBatchResult(r.out[:0], &result)
+		r.answer(200, r.out)
+	}
+}
+
+// mediaType is a content type without its parameters, in small letters.
+func mediaType(contentType []byte) string {
+	name, _, _ := bytes.Cut(contentType, []byte{';'})
+	return string(bytes.ToLower(bytes.TrimSpace(name)))
+}
+
+func isBadJSON(err error) bool {
+	var syntax *jsonread.SyntaxError
+	var wrong *jsonread.TypeError
+	var member *jsonread.MemberError
+	return errors.As(err, &syntax) || errors.As(err, &wrong) || errors.As(err, &member)
+}
+
+func appendBatchResult(b []byte, result *ingest.BatchResult) []byte {
+	b = append(b, `{"seq":`...)
+	b = strconv.AppendUint(b, uint64(result.Seq), 10)
+	b = append(b, `,"accepted":`...)
+	b = strconv.AppendInt(b, int64(result.Accepted), 10)
+	b = append(b, `,"duplicates":`...)
+	b = strconv.AppendInt(b, int64(result.Duplicates), 10)
+	b = append(b, `,"rejected":[`...)
+	for i := range result.Rejected {
+		e := &result.Rejected[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"id":`...)
+		if e.HasID {
+			b = jsonread.AppendString(b, e.ID)
+		} else {
+			b = append(b, "null"...)
+		}
+		b = append(b, `,"code":`...)
+		b = jsonread.AppendString(b, e.Code.String())
+		b = append(b, `,"detail":`...)
+		b = jsonread.AppendString(b, e.Detail)
+		b = append(b, '}')
+	}
+	return append(b, "]}"...)
+}
+
+// listLimit reads how many items a list is asked for, and from where on.
+func (r *request) listLimit() (limit int, cursor string, err error) {
+	if err := r.onlyParams("cursor", "limit"); err != nil {
+		return 0, "", err
+	}
+	limit = listLimitDefault
+	text, given, err := r.param("limit")
+	if err != nil {
+		return 0, "", err
+	}
+	if given {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > listLimitMax {
+			return 0, "", fmt.Errorf("limit: want a whole number from 1 to %d", listLimitMax)
+		}
+	}
+	cursor, _, err = r.param("cursor")
+	return limit, cursor, err
+}
+
+var errBadCursor = errors.New("cursor: want one that a list answered as next")
+
+// getDeadLetters lists, oldest first, what could not be applied. Beside the
+// contract's members a letter has headers where its record had some, and
+// raw_encoding base64 where raw is not text.
+func (r *request) getDeadLetters() {
+	limit, cursor, err := r.listLimit()
+	after := uint64(0)
+	if err == nil && cursor != "" {
+		if after, err = strconv.ParseUint(cursor, 10, 63); err != nil {
+			err = errBadCursor
+		}
+	}
+	if err != nil {
+		r.invalid(err)
+		return
+	}
+	letters, err := r.s.Ledger.DeadLetters(ledger.Seq(after), limit+1)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	next := ""
+	if len(letters) > limit {
+		letters = letters[:limit]
+		next = strconv.FormatUint(uint64(letters[limit-1].Seq), 10)
+	}
+	b := append(r.out[:0], `{"items":[`...)
+	for i := range letters {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendDeadLetter(b, &letters[i])
+	}
+	r.out = appendNext(b, next)
+	r.answer(200, r.out)
+}
+
+// appendNext ends a list.
+func appendNext(b []byte, cursor string) []byte {
+	b = append(b, `],"next":`...)
+	if cursor == "" {
+		return append(b, "null}"...)
+	}
+	return append(jsonread.AppendString(b, cursor), '}')
+}
+
+func appendDeadLetter(b []byte, d *ledger.DeadLetter) []byte {
+	b = append(b, `{"id":"`...)
+	b = strconv.AppendUint(b, uint64(d.Seq), 10)
+	b = append(b, `","received_at":`...)
+	b = appendMillis(b, d.ReceivedAt)
+	b = append(b, `,"code":`...)
+	b = jsonread.AppendString(b, d.Code)
+	b = append(b, `,"detail":`...)
+	b = jsonread.AppendString(b, d.Detail)
+	if d.Topic == "" {
+		b = append(b, `,"topic":null,"partition":null,"offset":null`...)
+	} else {
+		b = append(b, `,"topic":`...)
+		b = jsonread.AppendString(b, d.Topic)
+		b = append(b, `,"partition":`...)
+		b = strconv.AppendInt(b, int64(d.Partition), 10)
+		b = append(b, `,"offset":`...)
+		b = strconv.AppendInt(b, d.Offset, 10)
+	}
+	var json jsonread.Reader
+	json.Reset(d.Value)
+	json.Skip()
+	switch {
+	case json.End() == nil:
+		b = append(b, `,"event":`...)
+		b = append(b, d.Value...)
+	case utf8.Valid(d.Value):
+		b = append(b, `,"raw":`...)
+		b = jsonread.AppendString(b, string(d.Value))
+	default:
+		b = append(b, `,"raw_encoding":"base64","raw":"`...)
+		b = base64.StdEncoding.AppendEncode(b, d.Value)
+		b = append(b, '"')
+	}
+	if len(d.Headers) > 0 {
+		b = append(b, `,"headers":[`...)
+		for i := range d.Headers {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, `{"key":`...)
+			b = jsonread.AppendString(b, d.Headers[i].Key)
+			b = append(b, `,"value":`...)
+			b = jsonread.AppendString(b, string(d.Headers[i].Value))
+			b = append(b, '}')
+		}
+		b = append(b, ']')
+	}
+	return append(b, `,"attempts":1}`...)
+}
+
+func appendMillis(b []byte, t ledger.Millis) []byte {
+	b = append(b, '"')
+	b = jsonread.AppendTime(b, int64(t))
+	return append(b, '"')
+}
+
+// getExceptions lists, oldest first, what wants a person's eye. An entry can have
+// several: the id of the first is the entry's seq, of the next seq-1, and so on.
+func (r *request) getExceptions() {
+	limit, cursor, err := r.listLimit()
+	var after exceptionID
+	if err == nil && cursor != "" {
+		after, err = parseExceptionID(cursor)
+	}
+	if err != nil {
+		r.invalid(err)
+		return
+	}
+	from := after.seq
+	if from > 0 {
+		from-- // of the entry that the last page ended in there may be more
+	}
+	entries, err := r.s.Ledger.Exceptions(from, limit+2)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	b := append(r.out[:0], `{"items":[`...)
+	n, last, more := 0, after, false
+	for i := range entries {
+		e := &entries[i]
+		for j := range e.Exceptions {
+			id := exceptionID{e.Seq, j}
+			if cursor != "" && !after.before(id) {
+				continue
+			}
+			if more = n == limit; more {
+				break
+			}
+			if n > 0 {
+				b = append(b, ',')
+			}
+			b = r.appendException(b, id, e)
+			n, last = n+1, id
+		}
+		if more {
+			break
+		}
+	}
+	next := ""
+	if more {
+		next = last.String()
+	}
+	r.out = appendNext(b, next)
+	r.answer(200, r.out)
+}
+
+// exceptionID names one exception: the entry, and which of its exceptions.
+type exceptionID struct {
+	seq   ledger.Seq
+	index int
+}
+
+func (x exceptionID) before(y exceptionID) bool {
+	return x.seq < y.seq || x.seq == y.seq && x.index < y.index
+}
+
+func (x exceptionID) String() string {
+	s := strconv.FormatUint(uint64(x.seq), 10)
+	if x.index > 0 {
+		s += "-" + strconv.Itoa(x.index)
+	}
+	return s
+}
+
+func parseExceptionID(s string) (exceptionID, error) {
+	seq, index, found := strings.Cut(s, "-")
+	n, err := strconv.ParseUint(seq, 10, 63)
+	i := uint64(0)
+	if err == nil && found {
+		i, err = strconv.ParseUint(index, 10, 31)
+	}
+	if err != nil || n == 0 {
+		return exceptionID{}, errBadCursor
+	}
+	return exceptionID{ledger.Seq(n), int(i)}, nil
+}
+
+func (r *request) appendException(b []byte, id exceptionID, e *ledger.Entry) []byte {
+	x := &e.Exceptions[id.index]
+	b = append(b, `{"id":"`...)
+	b = append(b, id.String()...)
+	b = append(b, `","seq":`...)
+	b = strconv.AppendUint(b, uint64(e.Seq), 10)
+	b = append(b, `,"time":`...)
+	b = appendMillis(b, e.Time)
+	b = append(b, `,"code":`...)
+	b = jsonread.AppendString(b, x.Code.String())
+	b = append(b, `,"sku":`...)
+	b = appendTextOrNull(b, r.s.Ledger.SKUName(x.SKU))
+	b = append(b, `,"location":`...)
+	b = appendTextOrNull(b, r.s.Ledger.LocationName(x.Location))
+	if x.Code == ledger.Unmapped || x.Code == ledger.ClockSkew {
+		b = append(b, `,"believed":null,"counted":null,"difference":null`...)
+	} else {
+		decimals := r.s.Ledger.Decimals(x.SKU)
+		b = append(b, `,"believed":`...)
+		b = jsonread.AppendScaled(b, int64(x.Believed), decimals)
+		b = append(b, `,"counted":`...)
+		b = jsonread.AppendScaled(b, int64(x.Counted), decimals)
+		b = append(b, `,"difference":`...)
+		b = jsonread.AppendScaled(b, int64(x.Counted)-int64(x.Believed), decimals)
+	}
+	if e.Source == "" {
+		return append(b, `,"cause":null,"event":null}`...)
+	}
+	b = append(b, `,"cause":null,"event":{"source":`...)
+	b = jsonread.AppendString(b, e.Source)
+	b = append(b, `,"id":`...)
+	b = jsonread.AppendString(b, e.EventID)
+	return append(b, "}}"...)
+}

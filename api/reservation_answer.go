@@ -1,0 +1,131 @@
+package api
+
+import (
+	"errors"
+	"strconv"
+
+	"onhand/ingest/jsonread"
+	"onhand/ledger"
+	"onhand/promise"
+)
+
+// appendReservation writes a reservation as it is answered everywhere. It depends
+// on nothing but the reservation and the names of its SKUs and locations, which
+// never change, so that a repeated answer has the bytes of the first.
+func appendReservation(b []byte, l *ledger.Ledger, v *ledger.Reservation) []byte {
+	b = append(b, `{"id":`...)
+	b = jsonread.AppendString(b, v.ID)
+	b = append(b, `,"state":"`...)
+	b = append(b, v.State.String()...)
+	b = append(b, `","seq":`...)
+	b = strconv.AppendUint(b, uint64(v.Seq), 10)
+	b = append(b, `,"expires_at":`...)
+	if v.ExpiresAt == 0 {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, '"')
+		b = jsonread.AppendTime(b, int64(v.ExpiresAt))
+		b = append(b, '"')
+	}
+	b = appendTextOrNull(append(b, `,"channel":`...), v.Channel)
+	b = appendTextOrNull(append(b, `,"owner":`...), v.Owner)
+	b = appendTextOrNull(append(b, `,"reference":`...), v.Reference)
+	b = append(b, `,"lines":[`...)
+	for i := range v.Lines {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendReservationLine(b, l, &v.Lines[i])
+	}
+	return append(b, `]}`...)
+}
+
+func appendReservationLine(b []byte, l *ledger.Ledger, ln *ledger.ReservationLine) []byte {
+	b = append(b, `{"sku":`...)
+	b = jsonread.AppendString(b, l.SKUName(ln.SKU))
+	b = append(b, `,"location":`...)
+	b = jsonread.AppendString(b, l.LocationName(ln.Location))
+	quantity := func(name string, q ledger.Qty) {
+		b = append(b, name...)
+		b = jsonread.AppendScaled(b, int64(q), int(ln.Decimals))
+	}
+	quantity(`,"quantity":`, ln.Quantity)
+	quantity(`,"held":`, ln.Held)
+	quantity(`,"committed":`, ln.Committed)
+	quantity(`,"fulfilled":`, ln.Fulfilled)
+	quantity(`,"cancelled":`, ln.Cancelled)
+	if ln.Available >= 0 {
+		quantity(`,"available":`, ln.Available)
+	}
+	return append(b, '}')
+}
+
+func appendTextOrNull(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, "null"...)
+	}
+	return jsonread.AppendString(b, s)
+}
+
+// answerReservation answers a change of a reservation with what it came to.
+func (r *request) answerReservation(status int, res ledger.Result) {
+	b := appendReservation(r.out[:0], r.s.Ledger, res.Reservation)
+	if res.Movement != 0 {
+		b = append(b[:len(b)-1], `,"movement":"f`...)
+		b = strconv.AppendUint(b, uint64(res.Movement), 10)
+		b = append(b, `"}`...)
+	}
+	r.out = b
+	if res.Replayed {
+		r.ctx.Response.Header.Set("Idempotent-Replayed", "true")
+		if res.StateNow != ledger.NoState {
+			r.ctx.Response.Header.Set("Reservation-State", res.StateNow.String())
+		}
+	}
+	r.answer(status, b)
+}
+
+// refused answers what promise refused, with the members of its code.
+func (r *request) refused(err error) {
+	var refusal *promise.Refusal
+	if !errors.As(err, &refusal) {
+		r.fail(err)
+		return
+	}
+	var members []byte
+	if refusal.Code == ledger.WrongState {
+		members = append(members, `,"state":"`...)
+		members = append(members, refusal.State.String()...)
+		members = append(members, '"')
+	}
+	if len(refusal.Lines) > 0 {
+		members = appendRefusedLines(members, refusal.Lines)
+	}
+	code := refusal.Code.String()
+	if refusal.Code == ledger.NotSupported {
+		code = "invalid-request"
+	}
+	r.problem(code, refusal.Detail, string(members))
+}
+
+func appendRefusedLines(b []byte, lines []promise.RefusedLine) []byte {
+	b = append(b, `,"lines":[`...)
+	for i := range lines {
+		ln := &lines[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"sku":`...)
+		b = jsonread.AppendString(b, ln.SKU)
+		b = append(b, `,"location":`...)
+		b = appendTextOrNull(b, ln.Location)
+		if ln.Counted {
+			b = append(b, `,"requested":`...)
+			b = jsonread.AppendScaled(b, ln.Requested, ln.Decimals)
+			b = append(b, `,"available":`...)
+			b = jsonread.AppendScaled(b, int64(ln.Available), ln.Decimals)
+		}
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}

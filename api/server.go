@@ -1,0 +1,143 @@
+// Package api is the HTTP edge: routes, authentication, limits and problems. It
+// decides nothing about stock; it turns requests into calls of the rooms behind it
+// and their results into the answers of the contract.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"onhand/availability"
+	"onhand/ingest"
+	"onhand/ledger"
+	"onhand/promise"
+)
+
+// Options are the edge's settings. Zero members stand for the defaults in fill.
+type Options struct {
+	Ledger   *ledger.Ledger
+	Ingest   *ingest.Applier
+	Stock    *availability.Stock
+	Feed     *availability.Feed
+	Promises *promise.Service
+
+	Keys []string // who sends one of these as a bearer token is let in; none: everyone is
+
+	BodyBytesMax  int           // a longer body is 413; default 16 MiB
+	Connections   int           // more than that at once get 503; default 12,000
+	ReadTimeout   time.Duration // for a whole request; default 10 s
+	WriteTimeout  time.Duration // for a whole answer; default 30 s
+	IdleTimeout   time.Duration // between requests of a connection; default 2 min
+	MinSeqTimeout time.Duration // how long min_seq waits; default 5 s
+
+	// Ready says why the service is not ready, or nil.
+	Ready func() error
+}
+
+func (o Options) fill() Options {
+	def := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	if o.BodyBytesMax == 0 {
+		o.BodyBytesMax = 16 << 20
+	}
+	if o.Connections == 0 {
+		o.Connections = 12_000
+	}
+	def(&o.ReadTimeout, 10*time.Second)
+	def(&o.WriteTimeout, 30*time.Second)
+	def(&o.IdleTimeout, 2*time.Minute)
+	def(&o.MinSeqTimeout, 5*time.Second)
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+	return o
+}
+
+// Server answers HTTP.
+type Server struct {
+	Options
+	http     fasthttp.Server
+	requests sync.Pool // *request
+	stopping chan struct{}
+}
+
+// New makes a server; Serve starts it.
+func New(o Options) *Server {
+	s := &Server{Options: o.fill(), stopping: make(chan struct{})}
+	s.requests.New = func() any { return new(request) }
+	s.http = fasthttp.Server{
+		Handler:                      s.handle,
+		ErrorHandler:                 s.handleError,
+		Name:                         "onhand",
+		Concurrency:                  s.Connections,
+		ReadBufferSize:               16 << 10,
+		ReadTimeout:                  s.ReadTimeout,
+		WriteTimeout:                 s.WriteTimeout,
+		IdleTimeout:                  s.IdleTimeout,
+		MaxRequestBodySize:           s.BodyBytesMax,
+		DisablePreParseMultipartForm: true,
+		NoDefaultContentType:         true,
+		SecureErrorLogMessage:        true, // the library would log headers, and so keys
+		Logger:                       serverLogger{},
+		CloseOnShutdown:              true,
+	}
+	return s
+}
+
+// Serve answers on ln until Shutdown.
+func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ln) }
+
+// Shutdown takes no new requests and returns when the open ones are answered, or with ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	close(s.stopping)
+	return s.http.ShutdownWithContext(ctx)
+}
+
+type serverLogger struct{}
+
+func (serverLogger) Printf(format string, args ...any) { slog.Debug("http", "message", strings.TrimSpace(format)) }
+
+// handle answers one request. A panic below is a fault of ours: it is logged and
+// counted, and costs that request alone.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	r := s.requests.Get().(*request)
+	r.reset(s, ctx)
+	defer func() {
+		if p := recover(); p != nil {
+			panics.Inc()
+			slog.Error("request", "method", string(ctx.Method()), "panic", p, "stack", string(debug.Stack()))
+			ctx.Response.Reset()
+			r.problem("internal-error", "")
+		}
+		r.ctx = nil
+		s.requests.Put(r)
+	}()
+	s.route(r)
+}
+
+// handleError answers what is not a request that can be read.
+func (s *Server) handleError(ctx *fasthttp.RequestCtx, err error) {
+	r := &request{}
+	r.reset(s, ctx)
+	ctx.SetConnectionClose()
+	var small *fasthttp.ErrSmallBuffer
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		r.problem("request-too-large", "the body is larger than this service takes")
+	case errors.As(err, &small):
+		r.problem("request-too-large", "the request's line and headers are longer than this service takes")
+	default:
+		r.problem("invalid-request", "the request could not be read")
+	}
+}

@@ -1,0 +1,94 @@
+package availability
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"onhand/ledger"
+)
+
+// chain fills a ledger with so many SKUs at so many locations, five pieces each.
+func chain(b *testing.B, skus, locations int) *shop {
+	b.Helper()
+	s := newShop(b)
+	counts := make([]ledger.CountLine, skus)
+	for i := range skus {
+		name := fmt.Sprintf("871039852%04d", i)
+		s.apply(ledger.PutSKU{Info: ledger.SKUInfo{SKU: name}, Now: s.clock.Now()})
+		counts[i] = ledger.CountLine{SKU: s.sku(name), Quantity: 5}
+	}
+	for i := range locations {
+		loc := fmt.Sprintf("%04d", i)
+		s.location(loc, true)
+		s.apply(&ledger.Count{Name: s.name(), CountedAt: s.clock.Now(), Received: s.clock.Now(), Location: s.loc(loc), Lines: counts})
+	}
+	b.ResetTimer()
+	return s
+}
+
+func BenchmarkOnePosition(b *testing.B) {
+	s := chain(b, 100, 300)
+	sku, loc := []byte("8710398520042"), []byte("0042")
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		q := s.Query()
+		q.Add(sku)
+		q.At(loc)
+		q.Run(1)
+		out = q.AppendItem(out[:0], 0)
+		q.Release()
+	}
+}
+
+// BenchmarkManyRows asks for 100 SKUs at all of 300 locations.
+func BenchmarkManyRows(b *testing.B) {
+	s := chain(b, 100, 300)
+	var out []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		q := s.Query()
+		for i := range 100 {
+			q.Add(fmt.Appendf(nil, "871039852%04d", i))
+		}
+		if err := q.Run(1_000_000); err != nil {
+			b.Fatal(err)
+		}
+		out = out[:0]
+		for i := range q.Len() {
+			out = q.AppendItem(out, i)
+		}
+		q.Release()
+	}
+	b.SetBytes(int64(len(out)))
+	b.ReportMetric(float64(b.N)*30_000/b.Elapsed().Seconds(), "rows/s")
+}
+
+// BenchmarkWindow reads what a reader of the journal is told of, in entries.
+func BenchmarkWindow(b *testing.B) {
+	s := chain(b, 100, 300)
+	after := s.ledger.Durable()
+	const entries = 100_000
+	for i := range entries {
+		if _, err := s.ledger.Submit(&ledger.Movement{Kind: ledger.KindAdjustment, Name: s.name(), Received: s.clock.Now(), Location: s.loc(fmt.Sprintf("%04d", i*7%300)),
+			Lines: []ledger.MovementLine{{SKU: s.sku(fmt.Sprintf("871039852%04d", i*i%100)), Quantity: 1}}}); err != nil {
+			if s.ledger.WaitRoom() != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	s.ledger.Wait(s.ledger.Seq())
+	b.ResetTimer()
+	b.ReportAllocs()
+	for b.Loop() {
+		w := s.window(s.ledger.Read(after), positionsMax)
+		for w.to < s.ledger.Durable() {
+			if err := w.gather(context.Background(), 0); err != nil {
+				b.Fatal(err)
+			}
+			w.frames(func([]byte) bool { return true })
+		}
+	}
+	b.ReportMetric(float64(b.N)*entries/b.Elapsed().Seconds(), "entries/s")
+}

@@ -1,0 +1,183 @@
+package availability
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"onhand/ledger"
+)
+
+const (
+	// positionsMax is after how many positions the window of the broadcast and of the
+	// publisher is closed before its time; the rest waits in the journal.
+	positionsMax = 1 << 16
+	// signalsAtOnce is how many rows are read, and waited for, at a time.
+	signalsAtOnce = 1024
+)
+
+// Signal is the news about one position.
+type Signal struct {
+	SKU ledger.SKU
+	Row ledger.Row // as it is now; it includes the entry Seq
+	// Seq is the latest entry of the window that concerns the position.
+	Seq ledger.Seq
+	// Safe is an entry up to which everything has been told once this signal and
+	// those before it were: where to go on after it without a loss.
+	Safe ledger.Seq
+	// Changed says that what is available may differ from before the window.
+	Changed bool
+}
+
+// window gathers entries and tells of each position once, however often it moved.
+type window struct {
+	stock    *Stock
+	follower *ledger.Follower
+	master   master
+	most     int // positions after which it is closed; it bounds the memory taken
+
+	from, to ledger.Seq // the window holds the entries after from, up to to
+	gap      bool       // the journal is no longer kept back to from
+	touched  map[position]touch
+	scope    scope
+	order    []position
+	signals  []Signal
+}
+
+type position struct {
+	sku ledger.SKU
+	loc ledger.Location
+}
+
+// touch is what the entries of a window did to a position.
+type touch struct {
+	before ledger.Figures // at the window's beginning
+	seq    ledger.Seq
+}
+
+func (s *Stock) window(f *ledger.Follower, positionsMax int) *window {
+	return &window{stock: s, follower: f, most: positionsMax, master: newMaster(s.ledger), touched: make(map[position]touch)}
+}
+
+// gather waits for an entry, then takes what comes within length of time. It
+// ends with ctx's error or ledger.ErrClosed, or early where the journal is read
+// faster than that.
+func (w *window) gather(ctx context.Context, length time.Duration) error {
+	clear(w.touched)
+	w.scope = scope{}
+	w.gap, w.signals = false, w.signals[:0]
+	w.from = w.follower.Cursor()
+	if err := w.next(ctx); err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, length)
+	defer cancel()
+	for len(w.touched) < w.most {
+		if err := w.next(within); err != nil {
+			if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+				return nil
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *window) next(ctx context.Context) error {
+	entries, gap, err := w.follower.Next(ctx)
+	if err != nil {
+		return err
+	}
+	if gap {
+		w.gap = true
+		w.scope.add(entries[0].Seq)
+		w.scope.all = true
+	}
+	for i := range entries {
+		w.add(&entries[i])
+	}
+	w.to = w.follower.Cursor()
+	return nil
+}
+
+func (w *window) add(e *ledger.Entry) {
+	for i := range e.Lines {
+		ln := &e.Lines[i]
+		k := position{ln.SKU, ln.Location}
+		t, ok := w.touched[k]
+		if !ok {
+			t.before = before(ln)
+		}
+		t.seq = e.Seq
+		w.touched[k] = t
+	}
+	w.master.note(e, &w.scope)
+}
+
+// before is a position's figures before a line. They were quantities, so the
+// differences are.
+func before(ln *ledger.EntryLine) ledger.Figures {
+	return ledger.Figures{
+		OnHand: ln.After.OnHand - ln.Delta.OnHand, Unsellable: ln.After.Unsellable - ln.Delta.Unsellable,
+		Held: ln.After.Held - ln.Delta.Held, Committed: ln.After.Committed - ln.Delta.Committed,
+	}
+}
+
+// each yields the window's signals: first the positions that moved, by the seq of
+// their latest entry, then those that changes of master data or rules concern. It
+// ends early when yield returns false, and then with an error if the ledger stopped.
+func (w *window) each(yield func(*Signal) bool) error {
+	w.order = w.order[:0]
+	for k := range w.touched {
+		w.order = append(w.order, k)
+	}
+	slices.SortFunc(w.order, func(a, b position) int {
+		return cmp.Or(cmp.Compare(w.touched[a].seq, w.touched[b].seq), cmp.Compare(a.sku, b.sku), cmp.Compare(a.loc, b.loc))
+	})
+	for i, k := range w.order {
+		t := w.touched[k]
+		// A position that moved again later in the window is told of there, so
+		// everything up to this seq has been told, but for others of the same
+		// entry and what the scope still holds.
+		safe := t.seq
+		if i+1 < len(w.order) && w.touched[w.order[i+1]].seq == t.seq {
+			safe--
+		}
+		row, _ := w.stock.ledger.Position(k.sku, k.loc, w.stock.ledger.Now())
+		was := row
+		was.Figures = t.before
+		w.signals = append(w.signals, Signal{SKU: k.sku, Row: row, Seq: t.seq, Safe: w.scope.clamp(safe),
+			Changed: was.Available() != row.Available()})
+		if len(w.signals) == signalsAtOnce {
+			if more, err := w.emit(yield); !more {
+				return err
+			}
+		}
+	}
+	if more, err := w.emit(yield); !more {
+		return err
+	}
+	return w.sweep(yield)
+}
+
+// emit yields the rows that were read. They may include entries that are not
+// durable, which nobody outside may hear of before they are.
+func (w *window) emit(yield func(*Signal) bool) (more bool, err error) {
+	last := ledger.Seq(0)
+	for i := range w.signals {
+		last = max(last, w.signals[i].Row.Seq)
+	}
+	if err := w.stock.ledger.Wait(last); err != nil {
+		return false, err
+	}
+	for i := range w.signals {
+		if !yield(&w.signals[i]) {
+			w.signals = w.signals[:0]
+			return false, nil
+		}
+	}
+	w.signals = w.signals[:0]
+	return true, nil
+}

@@ -1,0 +1,127 @@
+package ingest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/zeebo/xxh3"
+
+	"onhand/ledger"
+)
+
+// cursor is a place in a partition's log: the next offset, and the hash of the
+// record before it (zero: not known), by which a log that was rewritten shows.
+type cursor = ledger.Offset
+
+// hashRecord is what the ledger keeps of the last record read.
+func hashRecord(key, value []byte) ledger.Hash {
+	var h xxh3.Hasher
+	h.Write(binary.AppendUvarint(nil, uint64(len(key))))
+	h.Write(key)
+	h.Write(value)
+	sum := h.Sum128()
+	return ledger.Hash{Hi: sum.Hi, Lo: sum.Lo}
+}
+
+// fetched is the records of one answer of the broker, copied out of it. The memory
+// is used again: it belongs to the fetching goroutine, then to the applying one, then comes back.
+type fetched struct {
+	bytes         []byte
+	records       []record
+	end           cursor // after the last record, control records included
+	highWatermark int64
+}
+
+type record struct {
+	offset                  int64
+	start, keyEnd, valueEnd int // in fetched.bytes
+	headers                 []ledger.Header
+}
+
+func (f *fetched) key(r *record) []byte   { return f.bytes[r.start:r.keyEnd] }
+func (f *fetched) value(r *record) []byte { return f.bytes[r.keyEnd:r.valueEnd] }
+
+func (f *fetched) reset(from cursor, bytesKept int) {
+	if cap(f.bytes) > bytesKept {
+		f.bytes = nil
+	}
+	clear(f.records)
+	f.bytes, f.records, f.end = f.bytes[:0], f.records[:0], from
+}
+
+// take copies what is new of an answer. Batches begin before the offset that was
+// asked for, and may be of a transaction's markers, which are no records of ours.
+func (f *fetched) take(records kafka.RecordReader) error {
+	batches := []protocol.RecordReader{records}
+	if stream, ok := records.(*protocol.RecordStream); ok {
+		batches = stream.Records
+	}
+	for _, batch := range batches {
+		_, control := batch.(*protocol.ControlBatch)
+		for {
+			rec, err := batch.ReadRecord()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("read the record after offset %d: %w", f.end.Next-1, err)
+			}
+			if err := f.takeRecord(rec, control); err != nil {
+				return fmt.Errorf("read the record at offset %d: %w", rec.Offset, err)
+			}
+		}
+	}
+	if len(f.records) > 0 && f.end.Last == (ledger.Hash{}) {
+		if last := &f.records[len(f.records)-1]; last.offset == f.end.Next-1 {
+			f.end.Last = hashRecord(f.key(last), f.value(last))
+		}
+	}
+	return nil
+}
+
+func (f *fetched) takeRecord(rec *protocol.Record, control bool) error {
+	defer closeBytes(rec.Key)
+	defer closeBytes(rec.Value)
+	if rec.Offset < f.end.Next {
+		return nil
+	}
+	f.end = cursor{Next: rec.Offset + 1}
+	if control {
+		return nil
+	}
+	r := record{offset: rec.Offset, start: len(f.bytes)}
+	var err error
+	if f.bytes, err = appendAll(f.bytes, rec.Key); err != nil {
+		return err
+	}
+	r.keyEnd = len(f.bytes)
+	if f.bytes, err = appendAll(f.bytes, rec.Value); err != nil {
+		return err
+	}
+	r.valueEnd = len(f.bytes)
+	for _, h := range rec.Headers {
+		r.headers = append(r.headers, ledger.Header{Key: h.Key, Value: h.Value})
+	}
+	f.records = append(f.records, r)
+	return nil
+}
+
+func closeBytes(b protocol.Bytes) {
+	if b != nil {
+		b.Close()
+	}
+}
+
+func appendAll(dst []byte, b protocol.Bytes) ([]byte, error) {
+	if b == nil {
+		return dst, nil
+	}
+	n := len(dst)
+	dst = append(dst, make([]byte, b.Len())...)
+	_, err := io.ReadFull(b, dst[n:])
+	return dst, err
+}

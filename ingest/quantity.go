@@ -1,0 +1,147 @@
+package ingest
+
+import (
+	"bytes"
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+
+	"onhand/ledger"
+)
+
+// linear is up to how many lines each is compared with each.
+const linear = 16
+
+// checkQuantities drops lines of 0 where those do nothing, and refuses numbers that
+// are no quantity whatever the SKU's decimals are.
+func (d *decoder) checkQuantities() error {
+	kept := d.lines[:0]
+	for _, ln := range d.lines {
+		n := ln.quantity
+		if d.kind != kindAdjustment && n.Coef < 0 {
+			return d.badQuantity(&ln, "want 0 or more")
+		}
+		if n.Overflow || n.Scale > 3 {
+			return d.badQuantity(&ln, "it has more than 3 decimals or is out of range")
+		}
+		if n.Coef == 0 && d.kind.skipsZero() {
+			continue
+		}
+		kept = append(kept, ln)
+	}
+	d.lines = kept
+	return nil
+}
+
+func (d *decoder) badQuantity(ln *line, why string) error {
+	return invalidQuantity(ln.path()+".quantity", ln.quantity, why)
+}
+
+func (ln *line) path() string { return "lines[" + strconv.Itoa(int(ln.index)) + "]" }
+
+// findFirsts points each line at the first of its SKU.
+func (d *decoder) findFirsts() {
+	if len(d.lines) <= linear {
+		for i := range d.lines {
+			j := 0
+			for !bytes.Equal(d.lines[j].sku, d.lines[i].sku) {
+				j++
+			}
+			d.lines[i].first = int32(j)
+		}
+		return
+	}
+	d.order = d.order[:0]
+	for i := range d.lines {
+		d.order = append(d.order, int32(i))
+	}
+	slices.SortFunc(d.order, func(a, b int32) int {
+		return cmp.Or(bytes.Compare(d.lines[a].sku, d.lines[b].sku), cmp.Compare(a, b))
+	})
+	first := d.order[0]
+	for _, i := range d.order {
+		if !bytes.Equal(d.lines[i].sku, d.lines[first].sku) {
+			first = i
+		}
+		d.lines[i].first = first
+	}
+}
+
+// resolve finds the numbers of location and SKUs and scales the quantities. What an
+// open catalogue does not know is added only once nothing else can refuse the event.
+func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
+	for i := range d.lines {
+		ln := &d.lines[i]
+		if ln.first == int32(i) {
+			ln.id, ln.known = d.ledger.LookupSKU(ln.sku)
+		} else {
+			ln.id, ln.known = d.lines[ln.first].id, d.lines[ln.first].known
+		}
+		if !ln.known && !d.ledger.Options().OpenCatalogue {
+			return 0, refuse(ledger.UnknownSKU, "%s.sku: %s", ln.path(), quote(ln.sku))
+		}
+		if err := d.scale(ln); err != nil {
+			return 0, err
+		}
+	}
+	if err := d.checkSums(); err != nil {
+		return 0, err
+	}
+	loc, added, err := d.ledger.ResolveLocation(d.location, now)
+	if err != nil {
+		return 0, at("location", err)
+	}
+	if added {
+		d.exceptions = append(d.exceptions, ledger.Exception{Code: ledger.Unmapped, Location: loc})
+	}
+	for i := range d.lines {
+		ln := &d.lines[i]
+		if ln.known {
+			continue
+		}
+		if ln.id, added, err = d.ledger.ResolveSKU(ln.sku, now); err != nil {
+			return 0, at(ln.path()+".sku", err)
+		}
+		if added {
+			d.exceptions = append(d.exceptions, ledger.Exception{Code: ledger.Unmapped, SKU: ln.id, Location: loc})
+		}
+	}
+	return loc, nil
+}
+
+// scale turns a line's number into steps of its SKU; one added on sight counts pieces.
+func (d *decoder) scale(ln *line) error {
+	decimals := 0
+	if ln.known {
+		decimals = d.ledger.Decimals(ln.id)
+	}
+	if int(ln.quantity.Scale) > decimals {
+		return d.badQuantity(ln, "SKU "+quote(ln.sku)+" has "+strconv.Itoa(decimals)+" decimals")
+	}
+	v, ok := ln.quantity.Scaled(decimals)
+	if !ok || !isQuantity(v) {
+		return d.badQuantity(ln, "it is out of range")
+	}
+	ln.steps = ledger.Qty(v)
+	return nil
+}
+
+// checkSums adds up the lines of one SKU on the first of them, and refuses what is
+// more than a quantity holds. Of at most 100,000 terms of 32 bits the sum cannot wrap.
+func (d *decoder) checkSums() error {
+	for i := range d.lines {
+		ln := &d.lines[i]
+		first := &d.lines[ln.first]
+		first.sum += int64(ln.steps)
+		if ln.condition != sellable {
+			first.unsellable += int64(ln.steps)
+		}
+		if !isQuantity(first.sum) || !isQuantity(first.unsellable) {
+			return d.badQuantity(ln, "with the lines of this SKU before it the sum is out of range")
+		}
+	}
+	return nil
+}
+
+func isQuantity(v int64) bool { return v >= math.MinInt32 && v <= math.MaxInt32 }

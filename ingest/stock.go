@@ -1,0 +1,187 @@
+package ingest
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+
+	"onhand/ingest/jsonread"
+	"onhand/ledger"
+)
+
+const (
+	linesMax            = 100_000
+	reservationBytesMax = 128
+)
+
+// line is one line of a movement or count.
+type line struct {
+	sku       []byte
+	quantity  jsonread.Number
+	condition condition
+	index     int32 // where it stands in the event
+	first     int32 // the place in decoder.lines of the first line of its SKU
+	id        ledger.SKU
+	known     bool
+	steps     ledger.Qty
+
+	// Of a first line, over all lines of its SKU.
+	sum, unsellable int64
+}
+
+type condition uint8
+
+const (
+	sellable condition = iota
+	damaged
+	qualityControl
+	quarantine
+)
+
+func (k kind) takesReservation() bool { return k == kindSale || k == kindShipment }
+
+// takesCondition: the others say nothing of conditions, or of all of them together.
+func (k kind) takesCondition() bool { return k >= kindReturn && k <= kindAdjustment }
+
+// skipsZero: in these types a line of quantity 0 is no mistake and does nothing.
+func (k kind) skipsZero() bool { return k >= kindSale && k <= kindShipment }
+
+// readStock reads the data of a movement or a count.
+func (d *decoder) readStock(r *jsonread.Reader) {
+	hasLines := false
+	for r.BeginObject(); r.NextKey(); {
+		switch string(r.Key()) {
+		case "location":
+			d.location = readLocation(r)
+		case "lines":
+			hasLines = true
+			d.readLines(r)
+		case "reservation":
+			if d.kind.takesReservation() && !r.Null() {
+				d.reservation = readText(r, 1, reservationBytesMax)
+			}
+		case "inbound":
+			if d.kind == kindReceipt && !r.Null() {
+				d.inbound = readText(r, 1, nameBytesMax)
+			}
+		case "reason":
+			if d.kind == kindAdjustment && !r.Null() {
+				d.reason = r.Text()
+			}
+		case "counted_at":
+			if d.kind == kindCount && !r.Null() {
+				millis, ok := jsonread.ParseTime(r.Text())
+				if !ok {
+					r.Refuse("a time of RFC 3339 with an offset")
+				}
+				d.countedAt, d.hasCountedAt = ledger.Millis(millis), true
+			}
+		}
+	}
+	if d.location == nil {
+		r.Missing("location")
+	}
+	if !hasLines {
+		r.Missing("lines")
+	}
+}
+
+var errTooManyLines = errors.New("lines: an event has at most 100000")
+
+func (d *decoder) readLines(r *jsonread.Reader) {
+	for r.BeginArray(); r.NextElem(); {
+		if len(d.lines) == linesMax {
+			r.Fail(errTooManyLines)
+			return
+		}
+		d.lines = append(d.lines, line{index: int32(len(d.lines))})
+		ln := &d.lines[len(d.lines)-1]
+		for r.BeginObject(); r.NextKey(); {
+			switch string(r.Key()) {
+			case "sku":
+				ln.sku = readSKU(r)
+			case "quantity":
+				ln.quantity = r.Number()
+			case "condition":
+				if d.kind.takesCondition() && !r.Null() {
+					ln.condition = readCondition(r)
+				}
+			}
+		}
+		if ln.sku == nil {
+			r.Missing("sku")
+		}
+		if ln.quantity.Raw == nil {
+			r.Missing("quantity")
+		}
+	}
+	if len(d.lines) == 0 {
+		r.Refuse("one line or more")
+	}
+}
+
+func readCondition(r *jsonread.Reader) condition {
+	switch string(r.Text()) {
+	case "sellable":
+		return sellable
+	case "damaged":
+		return damaged
+	case "quality_control":
+		return qualityControl
+	case "quarantine":
+		return quarantine
+	}
+	r.Refuse("sellable, damaged, quality_control or quarantine")
+	return sellable
+}
+
+// appendContent writes all that counts when two events of one name are compared:
+// the parsed meaning, with defaults filled in, before names are resolved. Its bytes
+// are hashed and the hashes kept, so a change of it makes repeated events look different.
+func (d *decoder) appendContent(b []byte) []byte {
+	b = append(b, byte(d.kind))
+	b = binary.LittleEndian.AppendUint64(b, uint64(d.time))
+	switch d.kind {
+	case kindItem:
+		return appendJSON(b, d.item)
+	case kindLocation:
+		return appendJSON(b, d.place)
+	case kindPolicy:
+		return appendJSON(b, d.policy)
+	case kindCount:
+		b = binary.LittleEndian.AppendUint64(b, uint64(d.countedAt))
+	}
+	b = appendBytes(b, d.location)
+	b = appendOptional(b, d.reservation)
+	b = appendOptional(b, d.inbound)
+	b = appendOptional(b, d.reason)
+	for i := range d.lines {
+		ln := &d.lines[i]
+		b = appendBytes(b, ln.sku)
+		b = binary.AppendVarint(b, ln.quantity.Coef)
+		b = append(b, byte(ln.quantity.Scale), byte(ln.condition))
+	}
+	return b
+}
+
+func appendBytes(b, text []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(text)))
+	return append(b, text...)
+}
+
+// appendOptional tells a text that is not there from an empty one.
+func appendOptional(b, text []byte) []byte {
+	if text == nil {
+		return append(b, 0)
+	}
+	return appendBytes(append(b, 1), text)
+}
+
+// appendJSON writes what was read, not what was sent: members in fixed order, maps sorted.
+func appendJSON(b []byte, v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic("encode master data: " + err.Error()) // plain structs of strings and finite numbers
+	}
+	return append(b, text...)
+}
