@@ -60,6 +60,14 @@ type process struct {
 // start starts `onhand serve` on a data directory and waits until it is ready.
 func start(t testing.TB, dir string, args ...string) *process {
 	t.Helper()
+	p := launch(t, dir, args...)
+	p.waitReady()
+	return p
+}
+
+// launch is start without the waiting.
+func launch(t testing.TB, dir string, args ...string) *process {
+	t.Helper()
 	bin, err := buildOnce()
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +86,12 @@ func start(t testing.TB, dir string, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.kill)
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("the service's log ends:\n%s", p.logged())
+		}
+	})
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
@@ -98,14 +111,18 @@ func start(t testing.TB, dir string, args ...string) *process {
 		<-p.done
 		t.Fatalf("onhand did not start: %v\n%s", p.err, p.logged())
 	}
-	eventually(t, "it is ready", func() error {
+	return p
+}
+
+func (p *process) waitReady() {
+	p.t.Helper()
+	eventually(p.t, "it is ready", func() error {
 		code, body := p.get("/readyz")
 		if code != 200 {
 			return fmt.Errorf("%d %s", code, body)
 		}
 		return nil
 	})
-	return p
 }
 
 func (p *process) logged() string {
@@ -225,9 +242,11 @@ func saleEvent(source, id, location, sku string, quantity int) []byte {
 		source, id, time.Now().UTC().Format(time.RFC3339Nano), location, sku, quantity)
 }
 
+// countEvent is a count of a minute ago: a sale of the same millisecond as a count
+// would be taken to be in it.
 func countEvent(id, location, sku string, quantity int) []byte {
 	return fmt.Appendf(nil, `{"specversion":"1.0","type":"wms.count","source":"wms","id":%q,"time":%q,"data":{"location":%q,"lines":[{"sku":%q,"quantity":%d}]}}`,
-		id, time.Now().UTC().Format(time.RFC3339Nano), location, sku, quantity)
+		id, time.Now().UTC().Add(-time.Minute).Format(time.RFC3339Nano), location, sku, quantity)
 }
 
 // stock makes SKUs and locations known and counts quantity of each SKU at each location.

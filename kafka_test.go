@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// TestKafka is one suite, played against each broker.
+func TestKafka(t *testing.T) {
+	for _, b := range brokers(t) {
+		t.Run(b.name, func(t *testing.T) {
+			t.Run("from event to answer", func(t *testing.T) { fromEventToAnswer(t, b) })
+			t.Run("poison", func(t *testing.T) { poison(t, b) })
+			t.Run("outage under load", func(t *testing.T) { outageUnderLoad(t, b) })
+			t.Run("broker comes later", func(t *testing.T) { brokerComesLater(t, b) })
+		})
+	}
+}
+
+func publish(t testing.TB, addr, topic string, messages ...kafka.Message) {
+	t.Helper()
+	w := producer(addr, topic)
+	defer w.Close()
+	eventually(t, "the broker takes the records", func() error {
+		err := w.WriteMessages(context.Background(), messages...)
+		var each kafka.WriteErrors
+		if errors.As(err, &each) && each.Count() < len(each) {
+			t.Fatalf("part of the records was written: %v", err)
+		}
+		return err
+	})
+}
+
+// topicHolds reads a topic from its beginning until a record is the one that is looked for.
+func topicHolds(t testing.TB, addr, topic, what string, is func(kafka.Message) bool) kafka.Message {
+	t.Helper()
+	conn, err := kafka.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	partitions, err := conn.ReadPartitions(topic)
+	conn.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	found := make(chan kafka.Message, len(partitions))
+	var wg sync.WaitGroup
+	for _, p := range partitions {
+		wg.Go(func() {
+			r := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{addr}, Topic: topic, Partition: p.ID, MaxBytes: 4 << 20, MaxWait: 100 * time.Millisecond})
+			defer r.Close()
+			for {
+				m, err := r.ReadMessage(ctx)
+				if err != nil {
+					return
+				}
+				if is(m) {
+					found <- m
+					cancel()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case m := <-found:
+		return m
+	default:
+		t.Fatalf("topic %s never held %s", topic, what)
+		return kafka.Message{}
+	}
+}
+
+func fromEventToAnswer(t *testing.T, b testBroker) {
+	p := start(t, t.TempDir(), b.args(t)...)
+	// Master data, opening stock and sales, each by its own topic, as they come in practice.
+	at := time.Now().UTC().Add(-time.Minute).Format(time.RFC3339)
+	event := func(typ, source, id, data string) kafka.Message {
+		return kafka.Message{Key: []byte("0042"), Value: fmt.Appendf(nil,
+			`{"specversion":"1.0","type":%q,"source":%q,"id":%q,"time":%q,"data":%s}`, typ, source, id, at, data)}
+	}
+	publish(t, p.kafka, "erp.events", event("erp.location", "erp", "1", `{"location":"0042","name":"Dam"}`),
+		event("erp.item", "erp", "2", `{"sku":"milk","category":"dairy"}`), event("erp.item", "erp", "3", `{"sku":"ham","decimals":3}`),
+		event("erp.policy", "erp", "4", `{"policy":"safety-stock","rules":[{"category":"dairy","units":1}]}`))
+	eventually(t, "master data is known", func() error {
+		for _, path := range []string{"/v1/skus/milk", "/v1/skus/ham", "/v1/locations/0042"} {
+			if code, b := p.get(path); code != 200 {
+				return fmt.Errorf("%s: %d %s", path, code, b)
+			}
+		}
+		return nil
+	})
+	publish(t, p.kafka, "wms.events", event("wms.count", "wms", "1", `{"location":"0042","lines":[{"sku":"milk","quantity":10},{"sku":"ham","quantity":2.5}]}`))
+	// Binary mode: the event's attributes are headers, the value is its data.
+	headers := []kafka.Header{{Key: "content-type", Value: []byte("application/json")}}
+	for k, v := range map[string]string{"specversion": "1.0", "type": "pos.sale", "source": "pos/0042/till-1", "id": "1", "time": time.Now().UTC().Format(time.RFC3339Nano)} {
+		headers = append(headers, kafka.Header{Key: "ce_" + k, Value: []byte(v)})
+	}
+	publish(t, p.kafka, "pos.events",
+		kafka.Message{Key: []byte("0042"), Value: saleEvent("pos/0042/till-2", "1", "0042", "milk", 2)},
+		kafka.Message{Key: []byte("0042"), Headers: headers, Value: []byte(`{"location":"0042","lines":[{"sku":"milk","quantity":1},{"sku":"ham","quantity":0.125}]}`)})
+	eventually(t, "the sales are in the figures", func() error {
+		code, body := p.get("/v1/availability/ham?location=0042&fields=available")
+		r, err := p.row("milk", "0042")
+		if err != nil || r.OnHand != 7 || r.Available != 6 || !strings.Contains(string(body), `"available":2.375`) {
+			return fmt.Errorf("milk %+v %v, ham %d %s", r, err, code, body)
+		}
+		return nil
+	})
+	for topic, available := range map[string]string{"onhand.availability": `"available":6`, "onhand.freshness": `"available":6`} {
+		m := topicHolds(t, p.kafka, topic, "milk with 6 available", func(m kafka.Message) bool {
+			return string(m.Key) == "milk|0042" && strings.Contains(string(m.Value), available)
+		})
+		if !json.Valid(m.Value) || !strings.Contains(string(m.Value), `"seq":`) {
+			t.Errorf("%s: %s", topic, m.Value)
+		}
+	}
+	p.stop()
+}
+
+func poison(t *testing.T, b testBroker) {
+	p := start(t, t.TempDir(), b.args(t)...)
+	p.stock([]string{"milk"}, []string{"0042"}, 100)
+	sale := func(id string, from, to string) []byte {
+		return []byte(strings.Replace(string(saleEvent("pos/0042/till-1", id, "0042", "milk", 1)), from, to, 1))
+	}
+	letters := map[string][]byte{ // by code
+		"invalid-event":        []byte(`not JSON`),
+		"unknown-sku":          sale("2", `"milk"`, `"beer"`),
+		"unknown-location":     sale("3", `"location":"0042"`, `"location":"mars"`),
+		"invalid-quantity":     sale("4", `"quantity":1`, `"quantity":99999999999999999999`),
+		"too-old":              sale("5", `"time":"20`, `"time":"19`),
+		"idempotency-mismatch": sale("1", `"quantity":1`, `"quantity":2`),
+		"not-supported":        sale("6", `pos.sale`, `wms.transfer`),
+	}
+	var messages []kafka.Message
+	add := func(v []byte) { messages = append(messages, kafka.Message{Key: []byte("0042"), Value: v}) }
+	add(saleEvent("pos/0042/till-1", "1", "0042", "milk", 1))
+	want := 1
+	codes := []string{}
+	for code, v := range letters {
+		codes = append(codes, code)
+		add(v)
+		add(saleEvent("pos/0042/till-1", "good-"+code, "0042", "milk", 1))
+		want++
+	}
+	publish(t, p.kafka, "pos.events", messages...)
+	eventually(t, "every good event is applied", func() error {
+		r, err := p.row("milk", "0042")
+		if err == nil && r.OnHand != 100-want {
+			err = fmt.Errorf("%d on hand", r.OnHand)
+		}
+		return err
+	})
+	slices.Sort(codes)
+	for _, code := range codes {
+		m := topicHolds(t, p.kafka, "onhand.dead-letters", code, func(m kafka.Message) bool { return header(m, "code") == code })
+		if string(m.Value) != string(letters[code]) || header(m, "source topic") != "pos.events" || header(m, "detail") == "" || header(m, "offset") == "" {
+			t.Errorf("%s: %q with headers %v", code, m.Value, m.Headers)
+		}
+	}
+	if v := p.must(200, "GET", "/v1/dead-letters", ""); len(v["items"].([]any)) != len(letters) {
+		t.Errorf("dead letters: %v", v)
+	}
+	p.stop()
+}
+
+func header(m kafka.Message, key string) string {
+	for _, h := range m.Headers {
+		if h.Key == key {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// outageUnderLoad takes the broker away while tills send, and brings it back: the API
+// answers meanwhile, and in the end every sale that was acknowledged counts once.
+func outageUnderLoad(t *testing.T, b testBroker) {
+	broker := b.apart(t)
+	p := start(t, t.TempDir(), "--kafka", broker.addr)
+	p.stock([]string{"milk"}, []string{"0001", "0002"}, 1_000_000)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var mu sync.Mutex
+	sold := map[string]int{}
+	var wg sync.WaitGroup
+	for i := range 4 {
+		location := fmt.Sprintf("000%d", 1+i%2)
+		wg.Go(func() {
+			w := producer(broker.addr, "pos.events")
+			defer w.Close()
+			for id := 0; ctx.Err() == nil; id++ {
+				m := kafka.Message{Key: []byte(location), Value: saleEvent(fmt.Sprintf("pos/%s/till-%d", location, i), fmt.Sprint(id), location, "milk", 1)}
+				for w.WriteMessages(context.Background(), m) != nil { // the same event until it is acknowledged
+				}
+				mu.Lock()
+				sold[location]++
+				mu.Unlock()
+			}
+		})
+	}
+	total := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return sold["0001"] + sold["0002"]
+	}
+	more := func(n int) {
+		before := total()
+		eventually(t, fmt.Sprintf("%d more sales", n), func() error {
+			if d := total() - before; d < n {
+				return fmt.Errorf("%d so far", d)
+			}
+			return nil
+		})
+	}
+	for range 2 {
+		more(200)
+		broker.stop()
+		for range 20 {
+			if code, body := p.get("/v1/availability/milk"); code != 200 {
+				t.Errorf("while the broker is away: %d %s", code, body)
+			}
+			p.must(201, "POST", "/v1/reservations", `{"ttl_seconds":1,"lines":[{"sku":"milk","location":"0001","quantity":1}]}`)
+		}
+		broker.start()
+		more(200)
+	}
+	cancel()
+	wg.Wait()
+	for location, n := range sold {
+		eventually(t, "every sale at "+location+" is applied once", func() error {
+			r, err := p.row("milk", location)
+			if err == nil && r.OnHand != 1_000_000-n {
+				err = fmt.Errorf("%d on hand, %d were sold", r.OnHand, n)
+			}
+			return err
+		})
+	}
+	p.stop()
+}
+
+// brokerComesLater starts the service without its broker.
+func brokerComesLater(t *testing.T, b testBroker) {
+	broker := b.apart(t)
+	broker.stop()
+	p := launch(t, t.TempDir(), "--kafka", broker.addr)
+	if code, body := p.get("/healthz"); code != 200 {
+		t.Errorf("healthz: %d %s", code, body)
+	}
+	if code, body := p.get("/readyz"); code != 503 {
+		t.Errorf("readyz without a broker: %d %s", code, body)
+	}
+	p.stock([]string{"milk"}, []string{"0042"}, 10)
+	p.must(201, "POST", "/v1/reservations", `{"id":"a","lines":[{"sku":"milk","location":"0042","quantity":3}]}`)
+	broker.start()
+	publish(t, broker.addr, "pos.events", kafka.Message{Key: []byte("0042"), Value: saleEvent("pos/0042/till-1", "1", "0042", "milk", 2)})
+	eventually(t, "the sale is applied", func() error {
+		r, err := p.row("milk", "0042")
+		if err == nil && (r.OnHand != 8 || r.Held != 3) {
+			err = fmt.Errorf("%+v", r)
+		}
+		return err
+	})
+	p.waitReady()
+	p.stop()
+}
