@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"onhand/retailer"
+)
+
+// ingestScenario sends the retailer's stream through Kafka. With Apache Kafka a round
+// stops the service, publishes, lets Client.Fetch read all of it as the yardstick, and
+// starts the service again, which finds it as a backlog: neither the producer nor the
+// broker's writing is then what is measured. With the embedded broker, which stops with
+// the service, events are published while they are applied.
+type ingestScenario struct {
+	common
+	kafkaFlags
+	Stores   int     `default:"300" help:"Stores (${default})."`
+	SKUs     int     `name:"skus" default:"20000" help:"SKUs (${default})."`
+	Coverage float64 `default:"0.166" help:"Mean share of the SKUs that a store carries, up to 1 (${default})."`
+	Events   int     `default:"1000000" help:"Events of a round (${default})."`
+	Rounds   int     `default:"3" help:"Rounds (${default})."`
+	Rate     float64 `default:"0" help:"Events a second while latency is measured; 0: half of the most (${default})."`
+	Probes   float64 `default:"500" help:"Events a second whose way is timed (${default})."`
+
+	addr     string // of the broker
+	shop     *retailer.Retailer
+	begun    time.Time // of the stream; a million events take ten simulated minutes
+	produced int64
+	marks    *markers
+	spans    []span
+}
+
+// perEvent is how far apart events of the stream lie: with all of them the stream must
+// not come near the present, which it began a day ago.
+func (g *ingestScenario) perEvent() time.Duration {
+	planned := float64(g.Events*g.Rounds) + 2*g.Duration.Seconds()*1e6
+	return time.Duration(float64(20*time.Hour) / planned)
+}
+
+func (g *ingestScenario) run(ctx context.Context, r *report) (err error) {
+	b, err := newBed(ctx, &g.common)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if g.addr, err = b.startKafka(ctx, &g.kafkaFlags, r); err != nil {
+		return err
+	}
+	serveArgs := g.kafkaFlags.args(g.addr)
+	s, err := b.serve(ctx, serveArgs...)
+	if err != nil {
+		return err
+	}
+	if g.addr == "" {
+		g.addr = s.kafka
+	}
+	p, err := newProducer(ctx, g.addr, topicPOS, topicWMS, topicERP)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err := g.open(ctx, r, s, p); err != nil {
+		return err
+	}
+
+	var applied, discarded []float64
+	for round := range g.Rounds {
+		var err error
+		if g.embedded() || g.Target != "" {
+			err = g.liveRound(ctx, r, s, p, round+1, &applied, &discarded)
+		} else {
+			s, err = g.backlogRound(ctx, r, b, s, p, serveArgs, round+1, &applied, &discarded)
+		}
+		if err != nil {
+			return fmt.Errorf("round %d: %w", round+1, err)
+		}
+	}
+	r.compare("applied ÷ read and discarded by Client.Fetch, events/s", applied, discarded)
+	rate := g.Rate
+	if rate == 0 {
+		rate = slices.Max(applied) / 2
+	}
+	if err := g.measureLatency(ctx, r, s, p, rate); err != nil {
+		return err
+	}
+	for record := range g.shop.Flush() {
+		p.send(record.Topic, record.Key, record.Value)
+	}
+	g.marks.markAll()
+	if err := errors.Join(p.flush(), g.marks.await(ctx, s, time.Minute, 0)); err != nil {
+		return err
+	}
+	compared, err := retailerBooks(g.shop).withMarkers(g.marks).compare(ctx, s)
+	r.check(fmt.Sprintf("on hand of %d positions is what the retailer expects", compared), err)
+	r.check("no event is among the dead letters", noDeadLetters(s))
+	tally := g.shop.Tally()
+	r.note("the stream held %d distinct events, %d repeated ones and %d late ones", tally.Events, tally.Duplicates, tally.Late)
+	return nil
+}
+
+// open publishes master data and opening counts and waits until they are applied.
+func (g *ingestScenario) open(ctx context.Context, r *report, s *service, p *producer) (err error) {
+	g.begun = time.Now().Add(-24 * time.Hour)
+	g.shop, err = retailer.New(retailer.Config{Stores: g.Stores, SKUs: g.SKUs, Coverage: g.Coverage, Seed: g.Seed, Start: g.begun})
+	if err != nil {
+		return err
+	}
+	for record := range g.shop.MasterData() {
+		p.send(record.Topic, record.Key, record.Value)
+	}
+	g.marks = newMarkers(p)
+	if err := awaitMasterData(ctx, p, s, "first"); err != nil {
+		return err
+	}
+	clock := startUsage(s)
+	for record := range g.shop.Opening() {
+		p.send(record.Topic, record.Key, record.Value)
+	}
+	g.marks.markAll()
+	if err := errors.Join(p.flush(), g.marks.await(ctx, s, 2*time.Minute, 0)); err != nil {
+		return err
+	}
+	r.add("opening counts, published and applied", "lines", 0, int64(g.shop.Positions()), clock.stop(), nil)
+	for _, topic := range []string{topicPOS, topicWMS} {
+		for i := range p.partitions[topic] {
+			g.spans = append(g.spans, span{topic: topic, partition: i})
+		}
+	}
+	return moveTo(ctx, p.client, g.spans)
+}
+
+func (g *ingestScenario) next() retailer.Record {
+	g.produced++
+	return g.shop.Next(g.begun.Add(time.Duration(g.produced) * g.perEvent()))
+}
+
+// backlogRound returns the service that it started again.
+func (g *ingestScenario) backlogRound(ctx context.Context, r *report, b *bed, s *service, p *producer, args []string, round int,
+	applied, discarded *[]float64) (*service, error) {
+	if err := s.stop(); err != nil {
+		return nil, err
+	}
+	clock := startUsage(nil)
+	for range g.Events {
+		record := g.next()
+		p.send(record.Topic, record.Key, record.Value)
+	}
+	g.marks.markAll()
+	if err := p.flush(); err != nil {
+		return nil, err
+	}
+	r.add("made and published", "events", round, int64(g.Events), clock.stop(), nil)
+	n, err := g.discardRound(ctx, r, p, round, discarded)
+	if err != nil {
+		return nil, err
+	}
+	if s, err = b.launch(ctx, args...); err != nil {
+		return nil, err
+	}
+	from, busy, err := awaitApplied(ctx, s, n)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.marks.await(ctx, s, time.Minute, 0); err != nil {
+		return nil, err
+	}
+	m := r.add("applied and durable", "events", round, n-from, busy, nil)
+	*applied = append(*applied, m.PerSecond)
+	return s, s.waitReady(ctx)
+}
+
+func (g *ingestScenario) discardRound(ctx context.Context, r *report, p *producer, round int, discarded *[]float64) (int64, error) {
+	if err := moveTo(ctx, p.client, g.spans); err != nil {
+		return 0, err
+	}
+	n, busy, err := discard(ctx, g.addr, g.spans)
+	if err != nil {
+		return 0, err
+	}
+	m := r.add("read and discarded by Client.Fetch", "events", round, n, busy, nil)
+	*discarded = append(*discarded, m.PerSecond)
+	return n, nil
+}
+
+// appliedMetric counts events once they are decided, since the process began.
+const appliedMetric = "onhand_ingest_events_total"
+
+// awaitApplied watches a service that has just begun until it has applied n events. It
+// returns how many it already had when first looked at, and what the rest took.
+func awaitApplied(ctx context.Context, s *service, n int64) (from int64, busy usage, err error) {
+	c, err := dial(s.addr, time.Now().Add(10*time.Minute))
+	if err != nil {
+		return 0, usage{}, err
+	}
+	defer c.Close()
+	v, err := metric(c, appliedMetric)
+	if err != nil {
+		return 0, usage{}, err
+	}
+	from = int64(v)
+	clock := startUsage(s)
+	// Metrics cost the service a quarter of a millisecond: not too often.
+	err = poll(ctx, 10*time.Minute, 40*time.Millisecond, func() error {
+		if v, err = metric(c, appliedMetric); err != nil {
+			return err
+		}
+		if int64(v) == from && from == 0 {
+			clock = startUsage(s) // it still recovers, or connects
+		}
+		if int64(v) < n {
+			return fmt.Errorf("%d of %d events were applied", int64(v), n)
+		}
+		return nil
+	})
+	return from, clock.stop(), err
+}
+
+// leadMarkers is how many marks, a chunk apart, the producer may be ahead of a service
+// that keeps its log within bounds.
+const leadMarkers, chunk = 3, 20_000
+
+func (g *ingestScenario) liveRound(ctx context.Context, r *report, s *service, p *producer, round int, applied, discarded *[]float64) error {
+	clock := startUsage(s)
+	for i := range g.Events {
+		record := g.next()
+		p.send(record.Topic, record.Key, record.Value)
+		if i%chunk == chunk-1 {
+			g.marks.markAll()
+			p.push()
+			if err := g.marks.await(ctx, s, time.Minute, leadMarkers); err != nil {
+				return err
+			}
+		}
+	}
+	g.marks.markAll()
+	if err := errors.Join(p.flush(), g.marks.await(ctx, s, time.Minute, 0)); err != nil {
+		return err
+	}
+	m := r.add("made, published, applied and durable", "events", round, int64(g.Events), clock.stop(), nil)
+	*applied = append(*applied, m.PerSecond)
+	_, err := g.discardRound(ctx, r, p, round, discarded)
+	return err
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/segmentio/kafka-go/protocol"
+)
+
+// TestRecordBatchIsReadByKafkaGo also checks the checksum, which kafka-go verifies.
+func TestRecordBatchIsReadByKafkaGo(t *testing.T) {
+	var b recordBatch
+	for round := range 2 { // a batch is used again after its reset
+		const n = 1000
+		for i := range n {
+			b.add(fmt.Appendf(nil, "key-%d", i), bytes.Repeat([]byte{byte(i)}, i), int64(1_700_000_000_000+i-round*7))
+		}
+		var set protocol.RecordSet
+		if _, err := set.ReadFrom(bytes.NewReader(b.seal())); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n + 1 {
+			r, err := set.Records.ReadRecord()
+			if errors.Is(err, io.EOF) && i == n {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, _ := protocol.ReadAll(r.Key)
+			value, _ := protocol.ReadAll(r.Value)
+			if r.Offset != int64(i) || string(key) != fmt.Sprintf("key-%d", i) || len(value) != i || r.Time.UnixMilli() != int64(1_700_000_000_000+i-round*7) {
+				t.Fatalf("record %d was read as offset %d, key %s, %d bytes, time %s", i, r.Offset, key, len(value), r.Time)
+			}
+		}
+		b.reset()
+	}
+}
