@@ -35,6 +35,7 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 	defer slot.end()
 
 	e := newEntry(KindCount, c.Received)
+	defer e.free()
 	e.event, e.time, e.id = c.Name, t, uint32(c.Location)
 	for _, ln := range c.Lines {
 		e.effect(ln.SKU, c.Location, ln.Quantity, Figures{})

@@ -28,6 +28,7 @@ type Header struct {
 
 func (d *DeadLetter) apply(l *Ledger) (Result, error) {
 	e := newEntry(KindDeadLetter, d.ReceivedAt)
+	defer e.free()
 	e.payload = d.encode()
 	return Result{Seq: l.journal.append(e)}, nil
 }

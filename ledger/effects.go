@@ -15,10 +15,8 @@ func (e *entryDraft) effect(sku SKU, loc Location, moved Qty, delta Figures) {
 // gather sorts the lines and adds up those of one position. It returns the shards
 // that the lines lie in, and refuses sums that are no quantity.
 func (e *entryDraft) gather() (shards uint64, err error) {
-	if len(e.lines) > 1 {
-		slices.SortStableFunc(e.lines, func(a, b EntryLine) int {
-			return cmp.Or(cmp.Compare(a.SKU, b.SKU), cmp.Compare(a.Location, b.Location))
-		})
+	if !e.inOrder() {
+		slices.SortStableFunc(e.lines, func(a, b EntryLine) int { return cmp.Compare(a.place(), b.place()) })
 		out := e.lines[:1]
 		for _, ln := range e.lines[1:] {
 			last := &out[len(out)-1]
@@ -39,6 +37,18 @@ func (e *entryDraft) gather() (shards uint64, err error) {
 		shards |= shardBit(e.lines[i].SKU)
 	}
 	return shards, nil
+}
+
+func (ln *EntryLine) place() uint64 { return uint64(ln.SKU)<<32 | uint64(ln.Location) }
+
+// inOrder says that the lines are sorted already and no two are of one position.
+func (e *entryDraft) inOrder() bool {
+	for i := 1; i < len(e.lines); i++ {
+		if e.lines[i-1].place() >= e.lines[i].place() {
+			return false
+		}
+	}
+	return true
 }
 
 // add returns f + d, and whether all of it is in range.

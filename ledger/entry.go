@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/zeebo/xxh3"
 )
@@ -131,10 +132,27 @@ type entryDraft struct {
 	lines       []EntryLine
 	exceptions  []Exception
 	payload     []byte
+	encoded     []byte
 }
 
+// drafts are used again: an event would otherwise cost five allocations.
+var drafts = sync.Pool{New: func() any { return new(entryDraft) }}
+
+// draftLinesMax is the longest draft that is kept for use again.
+const draftLinesMax = 1024
+
+// newEntry begins an entry. Who begins one lets go of it with free when it is in the
+// journal, or refused.
 func newEntry(k Kind, now Millis) *entryDraft {
-	return &entryDraft{kind: k, time: now, recordedAt: now}
+	e := drafts.Get().(*entryDraft)
+	*e = entryDraft{kind: k, time: now, recordedAt: now, lines: e.lines[:0], exceptions: e.exceptions[:0], encoded: e.encoded[:0]}
+	return e
+}
+
+func (e *entryDraft) free() {
+	if cap(e.lines) <= draftLinesMax {
+		drafts.Put(e)
+	}
 }
 
 func (e *entryDraft) name(n EventName) {

@@ -102,6 +102,7 @@ func (l *Ledger) expire(d deadline, now Millis) {
 	next := r.clone()
 	next.State, next.Seq = Expired, 0
 	e := newEntry(KindExpire, now)
+	defer e.free()
 	e.time, e.reservation = d.at, next
 	for i := range next.Lines {
 		ln := &next.Lines[i]

@@ -62,6 +62,7 @@ func (h *Hold) enter(l *Ledger) (res Result, replay Seq, err error) {
 		return Result{}, 0, err
 	}
 	e := newEntry(KindHold, h.Now)
+	defer e.free()
 	e.key, e.reservation = h.Key, r
 	e.lines = make([]EntryLine, 0, len(r.Lines))
 	for i := range r.Lines {

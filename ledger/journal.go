@@ -89,6 +89,7 @@ func newBlock(first Seq, c *commit) *block { return &block{first: first, batch: 
 // append gives the draft its seq and puts it in the open block. The caller holds
 // the locks of everything that it changes, so the order of entries is the order of changes.
 func (j *journal) append(e *entryDraft) Seq {
+	e.encoded = e.append(e.encoded[:0]) // before the lock, which all shards share
 	j.mu.Lock()
 	b := j.open
 	if len(b.body) > blockBytesMax {
@@ -99,10 +100,9 @@ func (j *journal) append(e *entryDraft) Seq {
 	seq := j.next
 	j.next++
 	j.made.Store(uint64(seq))
-	before := len(b.body)
-	b.body = e.append(b.body)
+	b.body = append(b.body, e.encoded...)
 	b.ends = append(b.ends, uint32(len(b.body)))
-	j.waiting += len(b.body) - before
+	j.waiting += len(e.encoded)
 	if len(e.exceptions) > 0 {
 		b.marks = append(b.marks, mark{prefixException, seq})
 	}

@@ -62,6 +62,7 @@ func (c PutSKU) apply(l *Ledger) (Result, error) {
 			reg.get(id).info.Decimals, c.Info.Decimals))
 	}
 	e := newEntry(KindSKU, c.Now)
+	defer e.free()
 	e.name(c.Name)
 	e.id = id
 	e.payload = mustJSON(c.Info)
@@ -94,6 +95,7 @@ func (c PutLocation) apply(l *Ledger) (Result, error) {
 	l.lockShards(allShards)
 	defer l.unlockShards(allShards)
 	e := newEntry(KindLocation, c.Now)
+	defer e.free()
 	e.name(c.Name)
 	e.id = id
 	e.payload = mustJSON(c.Info)
@@ -123,6 +125,7 @@ func (c DeleteSKU) apply(l *Ledger) (Result, error) {
 		return Result{}, refuse(InUse, "it has stock or reservations")
 	}
 	e := newEntry(KindSKUDeleted, c.Now)
+	defer e.free()
 	e.id = uint32(c.SKU)
 	seq := l.journal.append(e)
 	gone := *old
@@ -149,6 +152,7 @@ func (c DeleteLocation) apply(l *Ledger) (Result, error) {
 		}
 	}
 	e := newEntry(KindLocationDeleted, c.Now)
+	defer e.free()
 	e.id = uint32(c.Location)
 	seq := l.journal.append(e)
 	gone := *old

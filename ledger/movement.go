@@ -47,6 +47,7 @@ func (m *Movement) apply(l *Ledger) (Result, error) {
 	defer slot.end()
 
 	e := newEntry(m.Kind, m.Received)
+	defer e.free()
 	e.event, e.time, e.id = m.Name, t, uint32(m.Location)
 	e.exceptions = append(e.exceptions, m.Exceptions...)
 	if skewed {

@@ -34,10 +34,19 @@ type page struct {
 	dirty     bool // changed since it was last written
 }
 
+// index finds the place of loc, by halving. It is written out because a comparison
+// by function cost a tenth of what an event costs.
 func (p *page) index(loc Location) (int, bool) {
-	return slices.BinarySearchFunc(p.positions, loc, func(q position, loc Location) int {
-		return int(int64(q.loc) - int64(loc))
-	})
+	lo, hi := 0, len(p.positions)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if p.positions[mid].loc < loc {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(p.positions) && p.positions[lo].loc == loc
 }
 
 // find returns the position at loc, or nil. It is valid until the shard's lock is let go.

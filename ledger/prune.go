@@ -65,7 +65,7 @@ func (l *Ledger) pruneJournal(before Millis) error {
 	}
 	batch := l.db.NewBatch()
 	defer batch.Close()
-	for prefix, to := range map[byte]Seq{prefixBlock: upTo, prefixException: upTo} {
+	for prefix, to := range map[byte]Seq{prefixBlock: upTo, prefixException: upTo, prefixDeadLetter: upTo} {
 		if err := batch.DeleteRange([]byte{prefix}, seqKey(prefix, to), nil); err != nil {
 			return err
 		}

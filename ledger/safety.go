@@ -193,6 +193,7 @@ func (c SetSafety) apply(l *Ledger) (Result, error) {
 	l.lockShards(allShards)
 	defer l.unlockShards(allShards)
 	e := newEntry(KindSafety, c.Now)
+	defer e.free()
 	e.name(c.Name)
 	e.payload = l.encodeRules(c.Replace, set, remove)
 	next.seq = l.journal.append(e)

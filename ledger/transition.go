@@ -70,6 +70,7 @@ func (t *Transition) enter(l *Ledger) (res Result, first Seq, err error) {
 		next.Lines[i].Available = -1 // belongs to the answer that made it
 	}
 	e := newEntry(t.Op, t.Now)
+	defer e.free()
 	e.key, e.reservation = t.Key, next
 	if err := t.change(e, next); err != nil {
 		return Result{}, 0, err
