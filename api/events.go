@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,6 +17,10 @@ import (
 // is 200 also where all of them were refused.
 func (r *request) postEvents() {
 	batchOnly := false
+	if len(r.ctx.Request.Header.Peek("Content-Encoding")) > 0 {
+		r.problem("unsupported-media-type", "events come without a Content-Encoding")
+		return
+	}
 	switch mediaType(r.ctx.Request.Header.ContentType()) {
 	case "application/json", "application/cloudevents+json":
 	case "application/cloudevents-batch+json":
@@ -91,70 +94,59 @@ func appendBatchResult(b []byte, result *ingest.BatchResult) []byte {
 	return append(b, "]}"...)
 }
 
-// listLimit reads how many items a list is asked for, and from where on.
-func (r *request) listLimit() (limit int, cursor string, err error) {
-	if err := r.onlyParams("cursor", "limit"); err != nil {
-		return 0, "", err
+// listQuery reads the query of a list, and waits for min_seq. Where ok is false it has answered.
+func (r *request) listQuery() (p page, ok bool) {
+	err := r.onlyParams("cursor", "limit", "min_seq")
+	if err == nil {
+		p, err = r.page()
 	}
-	limit = listLimitDefault
-	text, given, err := r.param("limit")
 	if err != nil {
-		return 0, "", err
+		r.invalid(err)
+		return p, false
 	}
-	if given {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > listLimitMax {
-			return 0, "", fmt.Errorf("limit: want a whole number from 1 to %d", listLimitMax)
-		}
-	}
-	cursor, _, err = r.param("cursor")
-	return limit, cursor, err
+	return p, r.waitForSeq()
 }
 
-var errBadCursor = errors.New("cursor: want one that a list answered as next")
+// A page of dead letters ends early once it has so many bytes: a letter can be as
+// large as a record or a request. Few are read from the journal at once.
+const (
+	letterBytesMax = 8 << 20
+	lettersAtOnce  = 32
+)
 
 // getDeadLetters lists, oldest first, what could not be applied. Beside the
 // contract's members a letter has headers where its record had some, and
 // raw_encoding base64 where raw is not text.
 func (r *request) getDeadLetters() {
-	limit, cursor, err := r.listLimit()
-	after := uint64(0)
-	if err == nil && cursor != "" {
-		if after, err = strconv.ParseUint(cursor, 10, 63); err != nil {
-			err = errBadCursor
-		}
+	p, ok := r.listQuery()
+	if !ok {
+		return
 	}
+	after, err := p.number(63)
 	if err != nil {
 		r.invalid(err)
 		return
 	}
-	letters, err := r.s.Ledger.DeadLetters(ledger.Seq(after), limit+1)
-	if err != nil {
-		r.fail(err)
-		return
-	}
-	next := ""
-	if len(letters) > limit {
-		letters = letters[:limit]
-		next = strconv.FormatUint(uint64(letters[limit-1].Seq), 10)
-	}
-	b := append(r.out[:0], `{"items":[`...)
-	for i := range letters {
-		if i > 0 {
-			b = append(b, ',')
+	out, next := newList(r.out), ""
+	for more := true; more; {
+		letters, err := r.s.Ledger.DeadLetters(ledger.Seq(after), lettersAtOnce)
+		if err != nil {
+			r.fail(err)
+			return
 		}
-		b = appendDeadLetter(b, &letters[i])
+		more = len(letters) == lettersAtOnce
+		for i := range letters {
+			if out.n == p.limit || len(out.b) > letterBytesMax {
+				next, more = strconv.FormatUint(after, 10), false
+				break
+			}
+			out.item()
+			out.b = appendDeadLetter(out.b, &letters[i])
+			after = uint64(letters[i].Seq)
+		}
 	}
-	r.out = appendNext(b, next)
-	r.answer(200, r.out)
-}
-
-// appendNext ends a list.
-func appendNext(b []byte, cursor string) []byte {
-	b = append(b, `],"next":`...)
-	if cursor == "" {
-		return append(b, "null}"...)
-	}
-	return append(jsonread.AppendString(b, cursor), '}')
+	r.out = out.end(next)
+	r.answerLarge(r.out)
 }
 
 func appendDeadLetter(b []byte, d *ledger.DeadLetter) []byte {
@@ -217,52 +209,40 @@ func appendMillis(b []byte, t ledger.Millis) []byte {
 // getExceptions lists, oldest first, what wants a person's eye. An entry can have
 // several: the id of the first is the entry's seq, of the next seq-1, and so on.
 func (r *request) getExceptions() {
-	limit, cursor, err := r.listLimit()
-	var after exceptionID
-	if err == nil && cursor != "" {
-		after, err = parseExceptionID(cursor)
+	p, ok := r.listQuery()
+	if !ok {
+		return
 	}
+	after, err := parseExceptionID(p.cursor)
 	if err != nil {
 		r.invalid(err)
 		return
 	}
-	from := after.seq
-	if from > 0 {
-		from-- // of the entry that the last page ended in there may be more
-	}
-	entries, err := r.s.Ledger.Exceptions(from, limit+2)
+	// Of the entry in which the last page ended there may be more.
+	entries, err := r.s.Ledger.Exceptions(max(after.seq, 1)-1, p.limit+2)
 	if err != nil {
 		r.fail(err)
 		return
 	}
-	b := append(r.out[:0], `{"items":[`...)
-	n, last, more := 0, after, false
+	out, next := newList(r.out), ""
+	last := after
 	for i := range entries {
-		e := &entries[i]
-		for j := range e.Exceptions {
-			id := exceptionID{e.Seq, j}
-			if cursor != "" && !after.before(id) {
+		for j := range entries[i].Exceptions {
+			id := exceptionID{entries[i].Seq, j}
+			if next != "" || !after.before(id) {
 				continue
 			}
-			if more = n == limit; more {
+			if out.n == p.limit {
+				next = last.String()
 				break
 			}
-			if n > 0 {
-				b = append(b, ',')
-			}
-			b = r.appendException(b, id, e)
-			n, last = n+1, id
-		}
-		if more {
-			break
+			out.item()
+			out.b = r.appendException(out.b, id, &entries[i])
+			last = id
 		}
 	}
-	next := ""
-	if more {
-		next = last.String()
-	}
-	r.out = appendNext(b, next)
-	r.answer(200, r.out)
+	r.out = out.end(next)
+	r.answerLarge(r.out)
 }
 
 // exceptionID names one exception: the entry, and which of its exceptions.
@@ -283,7 +263,11 @@ func (x exceptionID) String() string {
 	return s
 }
 
+// parseExceptionID reads a cursor; "" is before all exceptions.
 func parseExceptionID(s string) (exceptionID, error) {
+	if s == "" {
+		return exceptionID{}, nil
+	}
 	seq, index, found := strings.Cut(s, "-")
 	n, err := strconv.ParseUint(seq, 10, 63)
 	i := uint64(0)
@@ -291,7 +275,7 @@ func parseExceptionID(s string) (exceptionID, error) {
 		i, err = strconv.ParseUint(index, 10, 31)
 	}
 	if err != nil || n == 0 {
-		return exceptionID{}, errBadCursor
+		return exceptionID{}, errCursor
 	}
 	return exceptionID{ledger.Seq(n), int(i)}, nil
 }
@@ -310,7 +294,7 @@ func (r *request) appendException(b []byte, id exceptionID, e *ledger.Entry) []b
 	b = appendTextOrNull(b, r.s.Ledger.SKUName(x.SKU))
 	b = append(b, `,"location":`...)
 	b = appendTextOrNull(b, r.s.Ledger.LocationName(x.Location))
-	if x.Code == ledger.Unmapped || x.Code == ledger.ClockSkew {
+	if x.SKU == 0 || x.Code == ledger.Unmapped || x.Code == ledger.ClockSkew {
 		b = append(b, `,"believed":null,"counted":null,"difference":null`...)
 	} else {
 		decimals := r.s.Ledger.Decimals(x.SKU)

@@ -107,6 +107,7 @@ func (c *Consumer) Run(ctx context.Context) {
 	var loops sync.WaitGroup
 	defer loops.Wait()
 	var tries backoff
+	said := "" // the last complaint: a topic may be missed for months
 	for ctx.Err() == nil {
 		found, err := c.discover(ctx)
 		for _, p := range found {
@@ -114,10 +115,12 @@ func (c *Consumer) Run(ctx context.Context) {
 		}
 		if err == nil {
 			tries.reset()
+			said = ""
 			sleep(ctx, c.MetadataEvery)
 			continue
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && err.Error() != said {
+			said = err.Error()
 			slog.Warn("kafka: look for topics", "brokers", c.Brokers, "error", err)
 		}
 		tries.wait(ctx)

@@ -99,7 +99,12 @@ func TestDeadLettersArePublished(t *testing.T) {
 		t.Error(lines[2])
 	}
 
-	// After a restart it goes on behind them.
+	// After a restart it goes on behind them, once its place was kept: between the
+	// two, a letter would be published again.
+	eventually(t, "its place being kept", func() bool {
+		f, err := s.ledger.Follow(publisherName, 0)
+		return err == nil && f.Cursor() == s.ledger.Seq()
+	})
 	stop()
 	publish(t, s, w.broker.Addr())
 	if _, err := s.Batch([]byte(`8`)); err != nil {

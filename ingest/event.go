@@ -9,50 +9,6 @@ import (
 	"onhand/ledger"
 )
 
-// kind is what an event's type asks for.
-type kind uint8
-
-const (
-	kindUnknown kind = iota
-	kindSale
-	kindReturn
-	kindReceipt
-	kindShipment
-	kindAdjustment
-	kindCount
-	kindItem
-	kindLocation
-	kindPolicy
-	kindNotBuilt // a type of the contract that this version does not apply
-)
-
-func kindOf(eventType []byte) kind {
-	switch string(eventType) {
-	case "pos.sale":
-		return kindSale
-	case "pos.return":
-		return kindReturn
-	case "wms.receipt":
-		return kindReceipt
-	case "wms.shipment":
-		return kindShipment
-	case "wms.adjustment":
-		return kindAdjustment
-	case "wms.count":
-		return kindCount
-	case "erp.item":
-		return kindItem
-	case "erp.location":
-		return kindLocation
-	case "erp.policy":
-		return kindPolicy
-	case "pos.void", "wms.void", "wms.status", "wms.transfer", "wms.transfer_receipt", "erp.snapshot", "erp.inbound",
-		"order.placed", "order.paid", "order.cancelled", "order.payment_failed", "feed.heartbeat":
-		return kindNotBuilt
-	}
-	return kindUnknown
-}
-
 // Memory beyond this is not kept from one event to the next.
 const (
 	linesKept       = 4096

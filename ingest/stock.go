@@ -38,14 +38,6 @@ const (
 	quarantine
 )
 
-func (k kind) takesReservation() bool { return k == kindSale || k == kindShipment }
-
-// takesCondition: the others say nothing of conditions, or of all of them together.
-func (k kind) takesCondition() bool { return k >= kindReturn && k <= kindAdjustment }
-
-// skipsZero: in these types a line of quantity 0 is no mistake and does nothing.
-func (k kind) skipsZero() bool { return k >= kindSale && k <= kindShipment }
-
 // readStock reads the data of a movement or a count.
 func (d *decoder) readStock(r *jsonread.Reader) {
 	hasLines := false

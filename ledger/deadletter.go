@@ -30,6 +30,9 @@ func (d *DeadLetter) apply(l *Ledger) (Result, error) {
 	e := newEntry(KindDeadLetter, d.ReceivedAt)
 	defer e.free()
 	e.payload = d.encode()
+	if d.Code == TooOld.String() {
+		e.except(ClockSkew, 0, 0, 0, 0)
+	}
 	return Result{Seq: l.journal.append(e)}, nil
 }
 
@@ -86,9 +89,10 @@ func (l *Ledger) DeadLetters(after Seq, limit int) (out []DeadLetter, err error)
 func (l *Ledger) Exceptions(after Seq, limit int) (out []Entry, err error) {
 	err = l.marked(prefixException, after, limit, func(seq Seq) error {
 		e, err := l.Entry(seq)
-		if err == nil {
-			out = append(out, e)
+		if errors.Is(err, ErrNoEntry) {
+			return nil
 		}
+		out = append(out, e)
 		return err
 	})
 	return out, err

@@ -34,7 +34,6 @@ const (
 	KindLocationDeleted
 	KindSafety
 	KindDeadLetter
-	KindRejected // a clock far off: nothing moved, the exception is the record
 	kindCount
 )
 
@@ -45,7 +44,7 @@ var kindWords = [kindCount]string{
 	KindAmend: "reservation.amended", KindExtend: "reservation.extended", KindExpire: "reservation.expired",
 	KindAnswer: "reservation.answered", KindSKU: "erp.item", KindLocation: "erp.location",
 	KindSKUDeleted: "sku.deleted", KindLocationDeleted: "location.deleted", KindSafety: "erp.policy",
-	KindDeadLetter: "dead-letter", KindRejected: "event.rejected",
+	KindDeadLetter: "dead-letter",
 }
 
 func (k Kind) String() string { return kindWords[k] }

@@ -33,8 +33,10 @@ func (f *feeds) init() {
 	f.asOf.Store(&[]atomic.Int64{})
 }
 
-// grow makes room for locations below size. Only the holder of all shard locks calls it.
+// grow makes room for locations below size.
 func (f *feeds) grow(size uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	old := *f.asOf.Load()
 	if int(size) <= len(old) {
 		return
@@ -46,7 +48,7 @@ func (f *feeds) grow(size uint32) {
 	f.asOf.Store(&grown)
 }
 
-// saw notes an event's time; its caller holds a shard, so the array does not move.
+// saw notes an event's time.
 func (f *feeds) saw(loc Location, source string, t Millis) {
 	f.mu.Lock()
 	k := feedKey{loc, source}
