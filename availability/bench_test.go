@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
+	"onhand/ingest/embedded"
 	"onhand/ledger"
 )
 
@@ -89,6 +91,41 @@ func BenchmarkWindow(b *testing.B) {
 			}
 			w.frames(func([]byte) bool { return true })
 		}
+	}
+	b.ReportMetric(float64(b.N)*entries/b.Elapsed().Seconds(), "entries/s")
+}
+
+// BenchmarkPublish brings the journal of BenchmarkWindow to the embedded broker,
+// reading it in windows as large as one of 250 ms at 50,000 entries a second.
+func BenchmarkPublish(b *testing.B) {
+	s := chain(b, 100, 300)
+	broker := startBroker(b, embedded.Options{})
+	after := s.ledger.Durable()
+	const entries = 100_000
+	for i := range entries {
+		if _, err := s.ledger.Submit(&ledger.Movement{Kind: ledger.KindAdjustment, Name: s.name(), Received: s.clock.Now(), Location: s.loc(fmt.Sprintf("%04d", i*7%300)),
+			Lines: []ledger.MovementLine{{SKU: s.sku(fmt.Sprintf("871039852%04d", i*i%100)), Quantity: 1}}}); err != nil {
+			b.Fatal(err)
+		}
+		if i%1000 == 0 {
+			s.ledger.Wait(s.ledger.Seq())
+		}
+	}
+	s.ledger.Wait(s.ledger.Seq())
+	b.ResetTimer()
+	for b.Loop() {
+		p, err := StartPublisher(s.Stock, PublisherOptions{Brokers: []string{broker.Addr()}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		tick := time.NewTicker(time.Millisecond)
+		for uint64(p.cursor.Get()) < uint64(s.ledger.Durable()) {
+			<-tick.C
+		}
+		tick.Stop()
+		p.Close()
+		f, _ := s.ledger.Follow(followerName, 0)
+		f.Done(after)
 	}
 	b.ReportMetric(float64(b.N)*entries/b.Elapsed().Seconds(), "entries/s")
 }

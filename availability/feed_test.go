@@ -171,6 +171,13 @@ func TestFeedIsBounded(t *testing.T) {
 	s.move("a", "l1", 1)
 	id := slow.until("a", "l1", 1)
 	fast.until("a", "l1", 1)
+	for { // until it takes part, and what it does not read is queued
+		if b, err := slow.sub.Next(nil, time.Millisecond); err != nil {
+			t.Fatal(err)
+		} else if b == nil {
+			break
+		}
+	}
 	for i := 2; i <= 20; i++ {
 		s.move("a", "l1", 1)
 		fast.until("a", "l1", float64(i))

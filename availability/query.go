@@ -13,7 +13,7 @@ import (
 var ErrTooManyRows = errors.New("the answer has too many rows")
 
 // queryRowsKept is how much memory for rows a query keeps for the next one.
-const queryRowsKept = 4096
+const queryRowsKept = 1 << 16
 
 // Query is one question: some SKUs, each at some or all of its locations. All rows
 // of its answer are of one moment. It belongs to one goroutine, from Stock.Query
