@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"onhand/availability"
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 )
 
 const (

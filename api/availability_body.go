@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"onhand/availability"
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

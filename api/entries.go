@@ -3,7 +3,7 @@ package api
 import (
 	"strconv"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

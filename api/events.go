@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"onhand/ingest"
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

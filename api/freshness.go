@@ -3,7 +3,7 @@ package api
 import (
 	"strings"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

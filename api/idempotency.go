@@ -7,7 +7,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

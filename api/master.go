@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"onhand/ingest"
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strconv"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 	"onhand/promise"
 )

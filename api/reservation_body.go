@@ -6,7 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 	"onhand/promise"
 )

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

@@ -1,7 +1,7 @@
 package availability
 
 import (
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

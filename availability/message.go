@@ -3,7 +3,7 @@ package availability
 import (
 	"github.com/segmentio/kafka-go"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

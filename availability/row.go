@@ -3,7 +3,7 @@ package availability
 import (
 	"strconv"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

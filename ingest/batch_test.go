@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

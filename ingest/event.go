@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

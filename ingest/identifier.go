@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 )
 
 // Lengths of names, in bytes.

@@ -6,7 +6,7 @@ import (
 	"time"
 	_ "time/tzdata" // which time zones exist must not depend on the machine
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

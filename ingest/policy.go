@@ -1,7 +1,7 @@
 package ingest
 
 import (
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

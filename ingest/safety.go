@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 

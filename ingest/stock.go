@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
-	"onhand/ingest/jsonread"
+	"onhand/jsonread"
 	"onhand/ledger"
 )
 
