@@ -65,6 +65,7 @@ type serviceConfig struct {
 	kafkaConfig
 	storeConfig
 	limitsConfig
+	Pprof    string `placeholder:"HOST:PORT" help:"Answer Go's profiler there, on loopback only."`
 	LogLevel string `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
 }
 
@@ -103,6 +104,11 @@ func (c *serviceConfig) Validate() error {
 	if len(c.Kafka) == 0 {
 		if host, _, err := net.SplitHostPort(c.KafkaListen); err != nil || !isLoopback(host) {
 			complain("--kafka-listen %q: the embedded broker has no credentials, so it listens on loopback only", c.KafkaListen)
+		}
+	}
+	if c.Pprof != "" {
+		if host, _, err := net.SplitHostPort(c.Pprof); err != nil || !isLoopback(host) {
+			complain("--pprof %q: the profiler has no credentials, so it listens on loopback only", c.Pprof)
 		}
 	}
 	for _, positive := range []struct {

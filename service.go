@@ -51,6 +51,7 @@ type service struct {
 	publisher *availability.Publisher
 	feed      *availability.Feed
 	http      *api.Server
+	profiles  net.Listener // nil without --pprof
 
 	failed  chan error         // the listener ended by itself
 	cancel  context.CancelFunc // ends what reads and writes Kafka
@@ -80,6 +81,11 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 			ln.Close()
 		}
 	}()
+	if c.Pprof != "" {
+		if s.profiles, err = serveProfiles(c.Pprof); err != nil {
+			return s, err
+		}
+	}
 	// The ledger next: it holds the lock of the data directory, and how far each
 	// topic was read.
 	if s.ledger, err = ledger.Open(c.ledgerOptions(ledgerDir(dir))); err != nil {
@@ -106,6 +112,7 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 	}
 	s.workers.Go(func() { s.consumer.Run(ctx) })
 	s.workers.Go(func() { s.letters.Run(ctx) })
+	s.workers.Go(func() { ingest.NewRetrier(s.ledger, applier).Run(ctx) })
 	stock := availability.NewStock(s.ledger, c.StaleAfter)
 	if s.publisher, err = availability.StartPublisher(stock, availability.PublisherOptions{Brokers: s.brokers,
 		Availability: c.TopicAvailability, Freshness: c.TopicFreshness}); err != nil {
@@ -154,6 +161,9 @@ func (s *service) stop() error {
 	}
 	if s.broker != nil {
 		errs = append(errs, s.broker.Close())
+	}
+	if s.profiles != nil {
+		errs = append(errs, s.profiles.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -62,6 +62,7 @@ func NewPublisher(o PublisherOptions) (*Publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("publisher of dead letters: %w", err)
 	}
+	f.Only(ledger.KindDeadLetter)
 	return &Publisher{PublisherOptions: o, follower: f}, nil
 }
 

@@ -13,6 +13,7 @@ var (
 	eventBytes = metrics.NewCounter("onhand_ingest_event_bytes_total")
 
 	deadLettersPublished = metrics.NewCounter("onhand_ingest_dead_letters_published_total")
+	lettersApplied       = metrics.NewCounter("onhand_ingest_dead_letters_applied_total")
 	fetchErrors          = metrics.NewCounter("onhand_ingest_fetch_errors_total")
 	partitionsStopped    = metrics.NewCounter("onhand_ingest_partitions_stopped_total")
 	applyRetries         = metrics.NewCounter("onhand_ingest_apply_retries_total")

@@ -79,7 +79,9 @@ func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
 			ln.id, ln.known = d.lines[ln.first].id, d.lines[ln.first].known
 		}
 		if !ln.known && !d.ledger.Options().OpenCatalogue {
-			return 0, refuse(ledger.UnknownSKU, "%s.sku: %s", ln.path(), quote(ln.sku))
+			unknown := refuse(ledger.UnknownSKU, "%s.sku: %s", ln.path(), quote(ln.sku))
+			unknown.Name = string(ln.sku)
+			return 0, unknown
 		}
 		if err := d.scale(ln); err != nil {
 			return 0, err

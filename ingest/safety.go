@@ -148,7 +148,7 @@ func resolveRules(l *ledger.Ledger, rules []Rule) ([]ledger.SafetyRule, error) {
 func at(path string, err error) error {
 	var refused *ledger.Refused
 	if errors.As(err, &refused) {
-		return &ledger.Refused{Code: refused.Code, Detail: path + ": " + refused.Detail}
+		return &ledger.Refused{Code: refused.Code, Detail: path + ": " + refused.Detail, Name: refused.Name}
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }

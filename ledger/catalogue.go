@@ -174,7 +174,7 @@ func (l *Ledger) ResolveSKU(name []byte, now Millis) (id SKU, added bool, err er
 		return id, false, nil
 	}
 	if !l.opts.OpenCatalogue {
-		return 0, false, refuse(UnknownSKU, quoted(name))
+		return 0, false, &Refused{Code: UnknownSKU, Detail: quoted(name), Name: string(name)}
 	}
 	_, err = l.Submit(PutSKU{Info: SKUInfo{SKU: string(name)}, Now: now, OnSight: true})
 	if err != nil {
@@ -190,7 +190,7 @@ func (l *Ledger) ResolveLocation(name []byte, now Millis) (id Location, added bo
 		return id, false, nil
 	}
 	if !l.opts.OpenCatalogue {
-		return 0, false, refuse(UnknownLocation, quoted(name))
+		return 0, false, &Refused{Code: UnknownLocation, Detail: quoted(name), Name: string(name)}
 	}
 	info := LocationInfo{Location: string(name), Kind: "store", TimeZone: "UTC", Active: true}
 	_, err = l.Submit(PutLocation{Info: info, Now: now, OnSight: true})

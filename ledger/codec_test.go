@@ -97,7 +97,7 @@ func TestPagesReadBack(t *testing.T) {
 func TestBlocksReadBack(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 300 {
-		b := newBlock(Seq(1+rng.IntN(1000)), newCommit())
+		b := newBlock(Seq(1+rng.IntN(1000)), newCommit(), &block{})
 		for range 1 + rng.IntN(20) {
 			b.body = randomDraft(rng).append(b.body)
 			b.ends = append(b.ends, uint32(len(b.body)))
@@ -134,7 +134,7 @@ func FuzzEntry(f *testing.F) {
 
 func FuzzBlock(f *testing.F) {
 	rng := rand.New(rand.NewPCG(9, 10))
-	b := newBlock(5, newCommit())
+	b := newBlock(5, newCommit(), &block{})
 	for range 4 {
 		b.body = randomDraft(rng).append(b.body)
 		b.ends = append(b.ends, uint32(len(b.body)))

@@ -36,6 +36,21 @@ func (d *DeadLetter) apply(l *Ledger) (Result, error) {
 	return Result{Seq: l.journal.append(e)}, nil
 }
 
+// CloseDeadLetter takes a letter off the list of those that wait: what it holds was
+// applied after all.
+type CloseDeadLetter struct {
+	Letter Seq
+	Now    Millis
+}
+
+func (c CloseDeadLetter) apply(l *Ledger) (Result, error) {
+	e := newEntry(KindLetterClosed, c.Now)
+	defer e.free()
+	e.letter = c.Letter
+	e.payload = binary.AppendUvarint(nil, uint64(c.Letter))
+	return Result{Seq: l.journal.append(e)}, nil
+}
+
 func (d *DeadLetter) encode() []byte {
 	b := make([]byte, 0, len(d.Value)+len(d.Detail)+len(d.Key)+64)
 	b = appendString(b, d.Code)

@@ -34,6 +34,7 @@ const (
 	KindLocationDeleted
 	KindSafety
 	KindDeadLetter
+	KindLetterClosed
 	kindCount
 )
 
@@ -44,7 +45,7 @@ var kindWords = [kindCount]string{
 	KindAmend: "reservation.amended", KindExtend: "reservation.extended", KindExpire: "reservation.expired",
 	KindAnswer: "reservation.answered", KindSKU: "erp.item", KindLocation: "erp.location",
 	KindSKUDeleted: "sku.deleted", KindLocationDeleted: "location.deleted", KindSafety: "erp.policy",
-	KindDeadLetter: "dead-letter",
+	KindDeadLetter: "dead-letter", KindLetterClosed: "dead-letter.closed",
 }
 
 func (k Kind) String() string { return kindWords[k] }
@@ -131,6 +132,7 @@ type entryDraft struct {
 	lines       []EntryLine
 	exceptions  []Exception
 	payload     []byte
+	letter      Seq // with KindLetterClosed: the dead letter
 	encoded     []byte
 }
 
@@ -279,6 +281,14 @@ func (ln *EntryLine) flagged() [7]flaggedQty {
 	return [7]flaggedQty{{deltaOnHand, &ln.Delta.OnHand}, {deltaUnsellable, &ln.Delta.Unsellable},
 		{deltaHeld, &ln.Delta.Held}, {deltaCommitted, &ln.Delta.Committed}, {afterUnsellable, &ln.After.Unsellable},
 		{afterHeld, &ln.After.Held}, {afterCommitted, &ln.After.Committed}}
+}
+
+// kindOf tells an encoded entry's kind without decoding it.
+func kindOf(b []byte) Kind {
+	if len(b) == 0 {
+		return NoKind
+	}
+	return Kind(b[0])
 }
 
 // decodeEntry reads one entry. What it returns shares no memory with b.

@@ -14,6 +14,14 @@ type Follower struct {
 	l      *Ledger
 	name   string
 	cursor Seq // the last entry that was handed out
+	only   uint64 // the kinds that are handed out, as bits; 0: all
+}
+
+// Only lets Next hand out entries of some kinds; the others are passed over undecoded.
+func (f *Follower) Only(kinds ...Kind) {
+	for _, k := range kinds {
+		f.only |= 1 << k
+	}
 }
 
 // Follow resumes the follower of that name; a new one begins after the entry from.
@@ -63,7 +71,11 @@ func (f *Follower) Next(ctx context.Context) (entries []Entry, gap bool, err err
 			want, gap = b.first, true
 		}
 		for seq := want; seq <= b.last(); seq++ {
-			e, err := decodeEntry(seq, b.entry(seq))
+			raw := b.entry(seq)
+			if f.only != 0 && f.only&(1<<kindOf(raw)) == 0 {
+				continue
+			}
+			e, err := decodeEntry(seq, raw)
 			if err != nil {
 				return nil, false, err
 			}

@@ -29,10 +29,19 @@ type block struct {
 	batch   *commit
 }
 
-// mark asks for an index key of an entry, such as those with exceptions.
+// mark asks for an index key of an entry, such as those with exceptions, or for
+// taking it away.
 type mark struct {
 	prefix byte
 	seq    Seq
+	gone   bool
+}
+
+func (m mark) write(b *pebble.Batch) error {
+	if m.gone {
+		return b.Delete(seqKey(m.prefix, m.seq), nil)
+	}
+	return b.Set(seqKey(m.prefix, m.seq), nil, nil)
 }
 
 func (b *block) last() Seq { return b.first + Seq(len(b.ends)) - 1 }
@@ -79,12 +88,17 @@ func (j *journal) init() {
 	j.room = sync.NewCond(&j.mu)
 	j.kick = make(chan struct{}, 1)
 	j.grown = make(chan struct{})
-	j.open = newBlock(1, newCommit())
+	j.open = newBlock(1, newCommit(), &block{})
 }
 
 func newCommit() *commit { return &commit{done: make(chan struct{})} }
 
-func newBlock(first Seq, c *commit) *block { return &block{first: first, batch: c} }
+// newBlock opens a block after another one, with room for as much as that one took:
+// growing it bit by bit would copy all of it twice.
+func newBlock(first Seq, c *commit, like *block) *block {
+	return &block{first: first, batch: c, body: make([]byte, 0, len(like.body)+len(like.body)/4),
+		ends: make([]uint32, 0, len(like.ends)+len(like.ends)/4)}
+}
 
 // append gives the draft its seq and puts it in the open block. The caller holds
 // the locks of everything that it changes, so the order of entries is the order of changes.
@@ -94,7 +108,7 @@ func (j *journal) append(e *entryDraft) Seq {
 	b := j.open
 	if len(b.body) > blockBytesMax {
 		j.sealed = append(j.sealed, b)
-		b = newBlock(j.next, b.batch)
+		b = newBlock(j.next, b.batch, b)
 		j.open = b
 	}
 	seq := j.next
@@ -104,10 +118,13 @@ func (j *journal) append(e *entryDraft) Seq {
 	b.ends = append(b.ends, uint32(len(b.body)))
 	j.waiting += len(e.encoded)
 	if len(e.exceptions) > 0 {
-		b.marks = append(b.marks, mark{prefixException, seq})
+		b.marks = append(b.marks, mark{prefixException, seq, false})
 	}
 	if e.kind == KindDeadLetter {
-		b.marks = append(b.marks, mark{prefixDeadLetter, seq})
+		b.marks = append(b.marks, mark{prefixDeadLetter, seq, false})
+	}
+	if e.kind == KindLetterClosed {
+		b.marks = append(b.marks, mark{prefixDeadLetter, e.letter, true})
 	}
 	j.mu.Unlock()
 	j.wake()
@@ -241,7 +258,7 @@ func (j *journal) takeWaiting() (blocks []*block, c *commit, closed bool) {
 	j.sealed = nil
 	j.writing = blocks
 	c = j.open.batch
-	j.open = newBlock(j.next, newCommit())
+	j.open = newBlock(j.next, newCommit(), j.open)
 	return blocks, c, closed
 }
 
@@ -259,7 +276,7 @@ func (l *Ledger) commit(blocks []*block) error {
 				return fmt.Errorf("write block %d: %w", b.first, err)
 			}
 			for _, m := range b.marks {
-				if err := batch.Set(seqKey(m.prefix, m.seq), nil, nil); err != nil {
+				if err := m.write(batch); err != nil {
 					return fmt.Errorf("write mark of entry %d: %w", m.seq, err)
 				}
 			}

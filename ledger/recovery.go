@@ -241,7 +241,7 @@ func (l *Ledger) replayJournal() error {
 	l.pageSeqs = nil
 	j.next = next
 	j.made.Store(uint64(next - 1))
-	j.open = newBlock(next, newCommit())
+	j.open = newBlock(next, newCommit(), &block{})
 	j.durable.Store(uint64(next - 1))
 	return nil
 }

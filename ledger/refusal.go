@@ -44,6 +44,7 @@ func (c Code) String() string { return codeWords[c] }
 type Refused struct {
 	Code   Code
 	Detail string      // what was wrong and where, for a person
+	Name   string      // with UnknownSKU and UnknownLocation: the code that nobody knows
 	State  State       // with WrongState: the state it is in
 	Short  []Shortfall // with InsufficientStock: each position that fell short
 }

@@ -1,0 +1,176 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"onhand/ledger"
+)
+
+// lettersPage is how many dead letters are read at a time at the start.
+const lettersPage = 500
+
+// Retrier applies dead letters that named an unknown SKU or location once master data
+// knows it: it follows the journal, so it does not matter which way the master data came.
+type Retrier struct {
+	ledger   *ledger.Ledger
+	applier  *Applier
+	follower *ledger.Follower
+	waiting  map[missing][]ledger.Seq // letters by the code that they wait for
+}
+
+// missing is a code that nobody knows yet.
+type missing struct {
+	code ledger.Code // UnknownSKU or UnknownLocation
+	name string
+}
+
+// NewRetrier makes a retrier; Run lets it work.
+func NewRetrier(l *ledger.Ledger, a *Applier) *Retrier {
+	return &Retrier{ledger: l, applier: a, waiting: make(map[missing][]ledger.Seq)}
+}
+
+// Run retries until ctx ends or the ledger is closed. It is called once.
+func (t *Retrier) Run(ctx context.Context) {
+	var tries backoff
+	for ctx.Err() == nil {
+		err := t.run(ctx)
+		if errors.Is(err, ledger.ErrClosed) || ctx.Err() != nil {
+			return
+		}
+		slog.Error("dead letters: retry", "error", err)
+		clear(t.waiting)
+		tries.wait(ctx)
+	}
+}
+
+// run tries every letter that waits, then goes by the journal from where it stood before.
+func (t *Retrier) run(ctx context.Context) error {
+	t.follower = t.ledger.Read(t.ledger.Durable())
+	t.follower.Only(ledger.KindDeadLetter, ledger.KindSKU, ledger.KindLocation)
+	for after := ledger.Seq(0); ; {
+		letters, err := t.ledger.DeadLetters(after, lettersPage)
+		if err != nil {
+			return err
+		}
+		for i := range letters {
+			if err := t.try(ctx, &letters[i]); err != nil {
+				return err
+			}
+			after = letters[i].Seq
+		}
+		if len(letters) < lettersPage {
+			break
+		}
+	}
+	for {
+		entries, _, err := t.follower.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			if err := t.heed(ctx, &entries[i]); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// heed looks at an entry for what is waited for, or for another letter that waits.
+func (t *Retrier) heed(ctx context.Context, e *ledger.Entry) error {
+	switch e.Kind {
+	case ledger.KindDeadLetter:
+		d, err := e.DeadLetter()
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+		return t.try(ctx, &d)
+	case ledger.KindSKU:
+		var info ledger.SKUInfo
+		if err := json.Unmarshal(e.Payload, &info); err != nil {
+			return fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+		return t.arrived(ctx, missing{ledger.UnknownSKU, info.SKU})
+	case ledger.KindLocation:
+		var info ledger.LocationInfo
+		if err := json.Unmarshal(e.Payload, &info); err != nil {
+			return fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+		return t.arrived(ctx, missing{ledger.UnknownLocation, info.Location})
+	}
+	return nil
+}
+
+// arrived tries the letters that waited for a code.
+func (t *Retrier) arrived(ctx context.Context, m missing) error {
+	letters := t.waiting[m]
+	delete(t.waiting, m)
+	for _, seq := range letters {
+		e, err := t.ledger.Entry(seq)
+		if errors.Is(err, ledger.ErrNoEntry) {
+			continue // no longer kept
+		}
+		if err != nil {
+			return err
+		}
+		d, err := e.DeadLetter()
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", seq, err)
+		}
+		if err := t.try(ctx, &d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// try applies a letter that named an unknown code. If it now is applied, or was
+// before, the letter is closed; if a code is still missing, it waits for that one.
+func (t *Retrier) try(ctx context.Context, d *ledger.DeadLetter) error {
+	if d.Code != ledger.UnknownSKU.String() && d.Code != ledger.UnknownLocation.String() {
+		return nil
+	}
+	err := t.insist(ctx, func() error {
+		_, err := t.applier.retry(d.Value, d.Headers)
+		return err
+	})
+	var refused *ledger.Refused
+	switch {
+	case err == nil:
+		lettersApplied.Inc()
+		return t.insist(ctx, func() error {
+			_, err := t.ledger.Submit(ledger.CloseDeadLetter{Letter: d.Seq, Now: t.ledger.Now()})
+			return err
+		})
+	case !errors.As(err, &refused):
+		return err
+	case refused.Name != "":
+		m := missing{refused.Code, refused.Name}
+		t.waiting[m] = append(t.waiting[m], d.Seq)
+	}
+	return nil // refused for another reason: it stays on the list for a person
+}
+
+// insist does what a full queue or disk may be in the way of, until it is done or ctx ends.
+func (t *Retrier) insist(ctx context.Context, do func() error) error {
+	var tries backoff
+	for {
+		err := do()
+		if !errors.Is(err, ledger.ErrOverloaded) && !errors.Is(err, ledger.ErrDiskFull) {
+			return err
+		}
+		if !tries.wait(ctx) {
+			return ctx.Err()
+		}
+	}
+}
+
+// retry is Submit for an event that was counted when it came.
+func (a *Applier) retry(value []byte, headers []ledger.Header) (ledger.Result, error) {
+	d := a.decoders.Get().(*decoder)
+	defer a.decoders.Put(d)
+	return d.tryToSubmit(value, headers)
+}
