@@ -246,7 +246,7 @@ func TestPublisherOutlastsTheBroker(t *testing.T) {
 		}
 	}
 	host, port, _ := net.SplitHostPort(addr)
-	b = startBroker(t, embedded.Options{Dir: dir, Listen: net.JoinHostPort(host, port)})
+	startBroker(t, embedded.Options{Dir: dir, Listen: net.JoinHostPort(host, port)})
 	states.untilAvailable("a|l1", 101)
 	states.untilAvailable("b|l3", 100)
 }

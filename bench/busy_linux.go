@@ -28,16 +28,6 @@ func cpuOf(pid int) time.Duration {
 	return time.Duration(user+system) * clockTick
 }
 
-// residentBytes is the memory that a process holds.
-func residentBytes(pid int) int64 {
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if fields := bytes.Fields(statm); err == nil && len(fields) > 1 {
-		pages, _ := strconv.ParseInt(string(fields[1]), 10, 64)
-		return pages * int64(os.Getpagesize())
-	}
-	return 0
-}
-
 func cpuModel() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(text)) {

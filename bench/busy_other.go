@@ -6,5 +6,4 @@ import "time"
 
 // Elsewhere than on Linux reports leave these out.
 func cpuOf(int) time.Duration { return 0 }
-func residentBytes(int) int64 { return 0 }
 func cpuModel() string        { return "unknown processor" }

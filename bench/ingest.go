@@ -42,6 +42,9 @@ func (g *ingestScenario) perEvent() time.Duration {
 }
 
 func (g *ingestScenario) run(ctx context.Context, r *report) (err error) {
+	if g.Events < 1 || g.Rounds < 1 || g.Probes <= 0 || g.Rate < 0 {
+		return fmt.Errorf("--events %d --rounds %d --probes %g --rate %g: want at least one of each, and no rate below 0", g.Events, g.Rounds, g.Probes, g.Rate)
+	}
 	b, err := newBed(ctx, &g.common)
 	if err != nil {
 		return err

@@ -23,22 +23,17 @@ func (l *Ledger) Entry(seq Seq) (Entry, error) {
 
 // blockOf finds the block that holds seq: in memory, or on disk.
 func (l *Ledger) blockOf(seq Seq) (*block, error) {
-	for {
+	if b := l.journal.inMemory(seq); b != nil {
+		return b, nil
+	}
+	b, err := blockOnDisk(l.db, seq)
+	if errors.Is(err, ErrNoEntry) {
+		// It may have been made in between.
 		if b := l.journal.inMemory(seq); b != nil {
 			return b, nil
 		}
-		b, err := blockOnDisk(l.db, seq)
-		if err == nil {
-			return b, nil
-		}
-		// It may have become durable, and left the writer's hands, in between.
-		if errors.Is(err, ErrNoEntry) {
-			if b := l.journal.inMemory(seq); b != nil {
-				return b, nil
-			}
-		}
-		return nil, err
 	}
+	return b, err
 }
 
 // inMemory finds the block that holds seq among those not yet written and the

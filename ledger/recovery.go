@@ -103,7 +103,10 @@ func (l *Ledger) loadRules() error {
 
 // loadPages reads all pages, each processor a share of the SKUs.
 func (l *Ledger) loadPages() error {
-	end := l.catalogue.skus.size()
+	end, err := l.pagesEnd()
+	if err != nil {
+		return err
+	}
 	for i := range l.shards {
 		l.shards[i].pages = make([]page, int(end)>>shardBits+1)
 	}
@@ -124,6 +127,21 @@ func (l *Ledger) loadPages() error {
 	return errors.Join(errs...)
 }
 
+// pagesEnd is one more than the greatest number of a SKU with a page. A SKU that became
+// known during a checkpoint may have its page on disk and its master data, as yet, only
+// in the journal's tail.
+func (l *Ledger) pagesEnd() (uint32, error) {
+	it, err := l.db.NewIter(span(prefixPage))
+	if err != nil {
+		return 0, err
+	}
+	end := l.catalogue.skus.size()
+	if it.Last() && len(it.Key()) == 5 {
+		end = max(end, binary.BigEndian.Uint32(it.Key()[1:])+1)
+	}
+	return end, it.Close()
+}
+
 func (l *Ledger) loadPage(k, v []byte) error {
 	if len(k) != 5 {
 		return errors.New("a page's key is too short")
@@ -132,9 +150,6 @@ func (l *Ledger) loadPage(k, v []byte) error {
 	p, seq, err := decodePage(v)
 	if err != nil {
 		return fmt.Errorf("page of SKU %d: %w", id, err)
-	}
-	if l.catalogue.skus.get(uint32(id)) == nil && uint32(id) >= uint32(len(l.pageSeqs)) {
-		return fmt.Errorf("page of SKU %d, which master data does not have", id)
 	}
 	l.shardOf(id).pages[id>>shardBits] = p
 	l.pageSeqs[id] = seq
@@ -237,6 +252,11 @@ func (l *Ledger) replayJournal() error {
 	}
 	if next-1 != headSeq || j.head != headHash {
 		return fmt.Errorf("it ends at entry %d, but entry %d was written: blocks are missing at its end", next-1, headSeq)
+	}
+	for id := range l.pageSeqs {
+		if l.pageSeqs[id] != 0 && l.catalogue.skus.get(uint32(id)) == nil {
+			return fmt.Errorf("page of SKU %d, which master data does not have", id)
+		}
 	}
 	l.pageSeqs = nil
 	j.next = next

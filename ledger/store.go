@@ -51,7 +51,7 @@ const (
 // directory that is in use, or that a newer program wrote, is left as it is.
 // The caller lets go of the lock after it has closed the store.
 func openStore(o Options) (db *pebble.DB, lock *pebble.Lock, err error) {
-	if err := o.FS.MkdirAll(o.Dir, 0o755); err != nil {
+	if err := makeDir(o.FS, o.Dir); err != nil {
 		return nil, nil, err
 	}
 	if lock, err = lockStore(o); err != nil {
@@ -101,8 +101,11 @@ func lockStore(o Options) (*pebble.Lock, error) {
 // versionFile says what wrote the store, to be read without opening it.
 const versionFile = "onhand-version"
 
+// writeVersion puts the file in place whole: an empty one would say that the store is
+// of no version, and a start that is cut off must not leave that behind.
 func writeVersion(o Options) error {
-	f, err := o.FS.Create(o.FS.PathJoin(o.Dir, versionFile), vfs.WriteCategoryUnspecified)
+	path := o.FS.PathJoin(o.Dir, versionFile)
+	f, err := o.FS.Create(path+".new", vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
@@ -113,11 +116,34 @@ func writeVersion(o Options) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	dir, err := o.FS.OpenDir(o.Dir)
+	if err := o.FS.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDir(o.FS, o.Dir)
+}
+
+// makeDir makes a directory and those above it that are missing, each durably: with
+// them a power cut would take all that is answered from below them.
+func makeDir(fs vfs.FS, dir string) error {
+	above := fs.PathDir(dir)
+	if _, err := fs.Stat(dir); err == nil || above == dir {
+		return nil
+	}
+	if err := makeDir(fs, above); err != nil {
+		return err
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return syncDir(fs, above)
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // checkVersion refuses a store that a newer program wrote, without touching it.

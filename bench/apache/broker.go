@@ -191,7 +191,7 @@ func (b *Broker) Stop() error {
 	case <-p.exited:
 		return nil
 	case <-timeout.C:
-		return errors.Join(fmt.Errorf("Apache Kafka was still running %s after SIGTERM\n%s", stopTimeout, b.complaints()), p.kill())
+		return errors.Join(fmt.Errorf("stop Apache Kafka: it was still running %s after SIGTERM\n%s", stopTimeout, b.complaints()), p.kill())
 	}
 }
 
@@ -247,7 +247,7 @@ func (b *Broker) signal(pause bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.process == nil {
-		return errors.New("Apache Kafka is not running")
+		return errors.New("signal Apache Kafka: it is not running")
 	}
 	send := b.process.resume
 	if pause {

@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string) (err error) {
 	case <-ctx.Done():
 		return nil
 	case <-b.Exited():
-		return fmt.Errorf("Apache Kafka ended by itself, see %s", b.Log())
+		return fmt.Errorf("run Apache Kafka: it ended by itself, see %s", b.Log())
 	}
 }
 
