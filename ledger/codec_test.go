@@ -172,3 +172,29 @@ func FuzzRules(f *testing.F) {
 	f.Add(l.encodeRules(true, map[ruleKey]units{{sku: 1, loc: 2}: 3000, {category: l.catalogue.category("dairy")}: unitsNone}, []ruleKey{{loc: 4}}))
 	f.Fuzz(func(t *testing.T, v []byte) { l.decodeRules(v) })
 }
+
+// TestPageIndex looks for every number among, between and beside the locations of
+// pages of all densities.
+func TestPageIndex(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for range 3000 {
+		var p page
+		loc := Location(0)
+		gap := 1 + rng.Uint32N(40)
+		for range rng.IntN(60) {
+			loc += 1 + Location(rng.Uint32N(gap))
+			p.positions = append(p.positions, position{loc: loc})
+		}
+		for want := Location(1); want < loc+3; want++ {
+			i, ok := p.index(want)
+			j, found := 0, false
+			for j < len(p.positions) && p.positions[j].loc < want {
+				j++
+			}
+			found = j < len(p.positions) && p.positions[j].loc == want
+			if i != j || ok != found {
+				t.Fatalf("%d is at %d (%v) of %v, index says %d (%v)", want, j, found, p.positions, i, ok)
+			}
+		}
+	}
+}

@@ -55,10 +55,9 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 		}
 		l.unlockShards(shards)
 		for _, m := range missing {
-			if m.moved, m.later, err = l.movedSince(m, c, t); err != nil {
+			if since[m.sku], err = l.movedSince(m, c, t); err != nil {
 				return Result{}, err
 			}
-			since[m.sku] = m
 		}
 	}
 	defer l.unlockShards(shards)
@@ -84,6 +83,7 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 type history struct {
 	sku   SKU
 	head  Seq   // the position's latest entry when it was read
+	read  Seq   // while it is read: up to here it was before
 	moved int64 // what moved on hand after the count
 	later bool  // another count of the same moment goes before this one
 }
@@ -95,30 +95,35 @@ func (c *Count) missing(l *Ledger, e *entryDraft, since map[SKU]history, t Milli
 		if p == nil || p.countedAt > t || (p.lastEvent <= t && p.countedAt != t) {
 			continue
 		}
-		if h, ok := since[e.lines[i].SKU]; !ok || h.head != p.seq {
-			out = append(out, history{sku: e.lines[i].SKU, head: p.seq})
+		if h := since[e.lines[i].SKU]; h.head != p.seq {
+			out = append(out, history{e.lines[i].SKU, p.seq, h.head, h.moved, h.later})
 		}
 	}
 	return out
 }
 
-// movedSince walks a position's history back to t. No event lies further ahead of
+// movedSince walks a position's history back to t, or to where it was read before: a
+// position that changes all the time is caught up with. No event lies further ahead of
 // its arrival than the skew, so what was recorded before t − skew happened before t.
-func (l *Ledger) movedSince(h history, c *Count, t Millis) (moved int64, later bool, err error) {
+func (l *Ledger) movedSince(h history, c *Count, t Millis) (history, error) {
 	end := t - l.opts.MaxSkewMillis - recordedSlackMillis
-	err = l.walk(h.sku, c.Location, h.head, func(e *Entry, ln *EntryLine) bool {
-		if e.RecordedAt < end {
+	whole, err := l.walk(h.sku, c.Location, h.head, func(e *Entry, ln *EntryLine) bool {
+		if e.Seq <= h.read || e.RecordedAt < end {
 			return false
 		}
 		switch {
 		case e.Kind.movement() && e.Time > t:
-			moved += int64(ln.Moved)
+			h.moved += int64(ln.Moved)
 		case e.Kind == KindCount && e.Time == t && ln.Settled:
-			later = later || e.Source > c.Name.Source || e.Source == c.Name.Source && e.EventID > c.Name.ID
+			h.later = h.later || e.Source > c.Name.Source || e.Source == c.Name.Source && e.EventID > c.Name.ID
 		}
 		return true
 	})
-	return moved, later, err
+	if err == nil && !whole && end < c.Received-l.opts.JournalKeepMillis {
+		err = refuse(TooOld, fmt.Sprintf("SKU %q: what moved since then is no longer known: the journal is kept for %d days",
+			l.SKUName(h.sku), l.opts.JournalKeepMillis/dayMillis))
+	}
+	return h, err
 }
 
 // recordedSlackMillis is by how much entries of one position may be out of order

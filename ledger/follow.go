@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,7 +14,7 @@ import (
 type Follower struct {
 	l      *Ledger
 	name   string
-	cursor Seq // the last entry that was handed out
+	cursor Seq    // the last entry that was handed out
 	only   uint64 // the kinds that are handed out, as bits; 0: all
 }
 
@@ -112,8 +113,8 @@ func (l *Ledger) nextBlock(seq Seq) (*block, error) {
 		return b, nil
 	}
 	b, err := blockOnDisk(l.db, seq)
-	if err == nil {
-		return b, nil
+	if !errors.Is(err, ErrNoEntry) {
+		return b, err
 	}
 	it, ierr := l.db.NewIter(&pebble.IterOptions{LowerBound: blockKey(seq), UpperBound: []byte{prefixBlock + 1}})
 	if ierr != nil {

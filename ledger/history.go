@@ -97,29 +97,29 @@ func blockOnDisk(r pebble.Reader, seq Seq) (*block, error) {
 }
 
 // walk goes back through a position's entries from seq until fn returns false or
-// there is no earlier one.
-func (l *Ledger) walk(sku SKU, loc Location, seq Seq, fn func(*Entry, *EntryLine) bool) error {
+// there is no earlier one. It is not whole where the journal is no longer kept so far back.
+func (l *Ledger) walk(sku SKU, loc Location, seq Seq, fn func(*Entry, *EntryLine) bool) (whole bool, err error) {
 	for seq != 0 {
 		e, err := l.Entry(seq)
 		if errors.Is(err, ErrNoEntry) {
-			return nil // older than the journal is kept
+			return false, nil
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		ln := e.line(sku, loc)
 		if ln == nil {
-			return fmt.Errorf("entry %d does not touch SKU %d at location %d, though a later one says so", seq, sku, loc)
+			return false, fmt.Errorf("entry %d does not touch SKU %d at location %d, though a later one says so", seq, sku, loc)
 		}
 		if !fn(&e, ln) {
-			return nil
+			return true, nil
 		}
 		if ln.Prev >= seq {
-			return fmt.Errorf("entry %d points forward, to %d", seq, ln.Prev)
+			return false, fmt.Errorf("entry %d points forward, to %d", seq, ln.Prev)
 		}
 		seq = ln.Prev
 	}
-	return nil
+	return true, nil
 }
 
 // line finds the entry's line of a position; lines are sorted.
@@ -154,7 +154,7 @@ func (l *Ledger) History(sku SKU, loc Location, before Seq, limit int) (out []Po
 	if p == nil {
 		return nil, false, nil
 	}
-	err = l.walk(sku, loc, head, func(e *Entry, ln *EntryLine) bool {
+	_, err = l.walk(sku, loc, head, func(e *Entry, ln *EntryLine) bool {
 		if before == 0 || e.Seq < before {
 			out = append(out, PositionEntry{*e, *ln})
 		}

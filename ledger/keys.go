@@ -66,23 +66,23 @@ func (l *Ledger) beginKey(k CallKey, now Millis) (slot keySlot, first Seq, err e
 		return keySlot{}, 0, nil
 	}
 	s := l.keys.shard(k.Key)
-	looked := false
+	looked, generation := false, uint64(0)
 	for {
-		generation := l.evictions.Load()
 		s.mu.Lock()
 		old, ok := s.calls[k.Key]
-		if !ok && looked {
+		if !ok && looked && generation == l.evictions.Load() {
 			return keySlot{s, k}, 0, nil
 		}
 		s.mu.Unlock()
 		if !ok {
+			generation = l.evictions.Load()
 			if old, ok, err = l.keyOnDisk(k.Key); err != nil {
 				return keySlot{}, 0, err
 			}
 			if ok && old.at+l.opts.KeyKeepMillis <= now {
 				ok = false // kept long enough; it is free again
 			}
-			looked = !ok && generation == l.evictions.Load()
+			looked = true
 		}
 		if ok {
 			if old.hash != k.Call {

@@ -111,9 +111,9 @@ func (c PutLocation) apply(l *Ledger) (Result, error) {
 }
 
 func (c DeleteSKU) apply(l *Ledger) (Result, error) {
+	l.expireDue(c.Now)
 	l.catalogue.put.Lock()
 	defer l.catalogue.put.Unlock()
-	l.expireDue(c.Now)
 	old := l.catalogue.skus.get(uint32(c.SKU))
 	if old == nil || old.deleted {
 		return Result{}, refuse(UnknownSKU, "")
@@ -135,9 +135,9 @@ func (c DeleteSKU) apply(l *Ledger) (Result, error) {
 }
 
 func (c DeleteLocation) apply(l *Ledger) (Result, error) {
+	l.expireDue(c.Now)
 	l.catalogue.put.Lock()
 	defer l.catalogue.put.Unlock()
-	l.expireDue(c.Now)
 	old := l.catalogue.locations.get(uint32(c.Location))
 	if old == nil || old.deleted {
 		return Result{}, refuse(UnknownLocation, "")

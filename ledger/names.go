@@ -120,21 +120,21 @@ func (l *Ledger) beginEvent(n EventName) (eventSlot, *Result, error) {
 	}
 	h := NameHash(n.Source, n.ID)
 	s := l.names.shard(h)
-	looked := false
+	looked, generation := false, uint64(0)
 	for {
-		generation := l.evictions.Load()
 		s.mu.Lock()
 		old, ok := s.seen[h]
-		if !ok && (looked || l.names.complete.Load()) {
+		if !ok && (looked && generation == l.evictions.Load() || l.names.complete.Load()) {
 			return eventSlot{s, h, n}, nil, nil
 		}
 		s.mu.Unlock()
 		if !ok {
+			generation = l.evictions.Load()
 			var err error
 			if old, ok, err = l.nameOnDisk(h); err != nil {
 				return eventSlot{}, nil, err
 			}
-			looked = !ok && generation == l.evictions.Load()
+			looked = true
 		}
 		if ok {
 			if old.content != n.Content {

@@ -34,10 +34,27 @@ type page struct {
 	dirty     bool // changed since it was last written
 }
 
-// index finds the place of loc, by halving. It is written out because a comparison
-// by function cost a tenth of what an event costs.
+// index finds the place of loc. Locations are numbered densely, so a guess by
+// proportion lands near it; from there the steps double. Halving from the ends would
+// touch twice as much memory that no cache holds.
 func (p *page) index(loc Location) (int, bool) {
-	lo, hi := 0, len(p.positions)
+	n := len(p.positions)
+	if n == 0 || p.positions[n-1].loc < loc {
+		return n, false
+	}
+	lo, hi := 0, n-1 // what is looked for is in [lo, hi], or belongs there
+	guess := int(uint64(loc) * uint64(n) / (uint64(p.positions[hi].loc) + 1))
+	if p.positions[guess].loc < loc {
+		for step := 1; guess < hi && p.positions[guess].loc < loc; step *= 2 {
+			lo, guess = guess+1, guess+step
+		}
+		hi = min(hi, guess)
+	} else {
+		for step := 1; guess > lo && p.positions[guess].loc > loc; step *= 2 {
+			hi, guess = guess, guess-step
+		}
+		lo = max(lo, guess)
+	}
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
 		if p.positions[mid].loc < loc {
@@ -46,7 +63,7 @@ func (p *page) index(loc Location) (int, bool) {
 			hi = mid
 		}
 	}
-	return lo, lo < len(p.positions) && p.positions[lo].loc == loc
+	return lo, p.positions[lo].loc == loc
 }
 
 // find returns the position at loc, or nil. It is valid until the shard's lock is let go.

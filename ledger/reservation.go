@@ -252,14 +252,14 @@ func (s *reservationShard) put(r *Reservation) {
 // made it in the time that reservations are kept.
 func (l *Ledger) lockReservation(id string) (s *reservationShard, r *Reservation, err error) {
 	s = l.reservations.shard(id)
-	looked := false
+	looked, generation := false, uint64(0)
 	for {
-		generation := l.evictions.Load()
 		s.mu.Lock()
-		if r = s.byID[id]; r != nil || looked {
+		if r = s.byID[id]; r != nil || looked && generation == l.evictions.Load() {
 			return s, r, nil
 		}
 		s.mu.Unlock()
+		generation = l.evictions.Load()
 		r, err = l.finishedOnDisk(id)
 		if err != nil {
 			return nil, nil, err
@@ -269,7 +269,7 @@ func (l *Ledger) lockReservation(id string) (s *reservationShard, r *Reservation
 			s.mu.Lock()
 			return s, r, nil
 		}
-		looked = generation == l.evictions.Load()
+		looked = true
 	}
 }
 
