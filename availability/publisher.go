@@ -21,7 +21,7 @@ type PublisherOptions struct {
 	Availability string        // the topic of each position's latest state, to be compacted; default onhand.availability
 	Freshness    string        // the topic of signals, one for each change of what is available; default onhand.freshness
 	Source       string        // the source of the CloudEvents; default onhand
-	Window       time.Duration // over how long messages about a position become one, at most 1 s; default 250 ms
+	Window       time.Duration // over how long messages about a position become one, at most 1 s; default 250 ms; under load up to 1 s
 	RetryMax     time.Duration // the longest pause between attempts while the broker is away; default 5 s
 }
 
@@ -37,12 +37,15 @@ func (o PublisherOptions) fill() PublisherOptions {
 	if o.Window == 0 {
 		o.Window = 250 * time.Millisecond
 	}
-	o.Window = min(o.Window, time.Second)
+	o.Window = min(o.Window, windowMax)
 	if o.RetryMax == 0 {
 		o.RetryMax = 5 * time.Second
 	}
 	return o
 }
+
+// windowMax is the longest that a signal may be put off.
+const windowMax = time.Second
 
 // messageBytes is about the most that the messages of one signal take.
 const messageBytes = 2048
@@ -81,7 +84,9 @@ func StartPublisher(s *Stock, o PublisherOptions) (*Publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("publish availability: %w", err)
 	}
-	p := &Publisher{stock: s, opts: o, follower: f, gauges: metrics.NewSet(), transport: &kafka.Transport{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &Publisher{stock: s, opts: o, follower: f, gauges: metrics.NewSet(), stop: cancel,
+		transport: &kafka.Transport{Dial: dialUntil(ctx)}}
 	p.writer = &kafka.Writer{
 		Addr:         kafka.TCP(o.Brokers...),
 		Balancer:     kafka.Murmur2Balancer{Consistent: true}, // as Java producers place keys
@@ -98,8 +103,6 @@ func StartPublisher(s *Stock, o PublisherOptions) (*Publisher, error) {
 		return max(0, float64(s.ledger.Durable())-p.cursor.Get())
 	})
 	metrics.RegisterSet(p.gauges)
-	ctx, cancel := context.WithCancel(context.Background())
-	p.stop = cancel
 	p.done.Go(func() {
 		if err := p.run(ctx); err != nil {
 			slog.Error("publish availability", "error", err)
@@ -123,7 +126,7 @@ func (p *Publisher) Close() error {
 func (p *Publisher) run(ctx context.Context) error {
 	w := p.stock.window(p.follower, positionsMax)
 	for {
-		err := w.gather(ctx, p.opts.Window)
+		err := w.gatherBusy(ctx, p.opts.Window, windowMax)
 		if err == nil {
 			err = p.publish(ctx, w)
 		}

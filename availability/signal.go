@@ -14,6 +14,8 @@ const (
 	// positionsMax is after how many positions the window of the broadcast and of the
 	// publisher is closed before its time; the rest waits in the journal.
 	positionsMax = 1 << 16
+	// busyPositions is how many positions make a window a busy one.
+	busyPositions = 4096
 	// signalsAtOnce is how many rows are read, and waited for, at a time.
 	signalsAtOnce = 1024
 )
@@ -61,6 +63,15 @@ func (s *Stock) window(f *ledger.Follower, positionsMax int) *window {
 	return &window{stock: s, follower: f, most: positionsMax, master: newMaster(s.ledger), touched: make(map[position]touch)}
 }
 
+// gatherBusy is gather, but a window with many positions stays open up to longest:
+// under load fewer signals leave more of the machine to what they tell of.
+func (w *window) gatherBusy(ctx context.Context, length, longest time.Duration) error {
+	if err := w.gather(ctx, length); err != nil || len(w.touched) < busyPositions || longest <= length {
+		return err
+	}
+	return w.take(ctx, longest-length)
+}
+
 // gather waits for an entry, then takes what comes within length of time. It
 // ends with ctx's error or ledger.ErrClosed, or early where the journal is read
 // faster than that.
@@ -72,6 +83,10 @@ func (w *window) gather(ctx context.Context, length time.Duration) error {
 	if err := w.next(ctx); err != nil {
 		return err
 	}
+	return w.take(ctx, length)
+}
+
+func (w *window) take(ctx context.Context, length time.Duration) error {
 	within, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	for len(w.touched) < w.most {

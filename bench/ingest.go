@@ -21,6 +21,7 @@ type ingestScenario struct {
 	Stores   int     `default:"300" help:"Stores (${default})."`
 	SKUs     int     `name:"skus" default:"20000" help:"SKUs (${default})."`
 	Coverage float64 `default:"0.166" help:"Mean share of the SKUs that a store carries, up to 1 (${default})."`
+	Basket   int     `default:"12" help:"Most lines of a sale; 12 makes four or five on average, 1 is an event a line (${default})."`
 	Events   int     `default:"1000000" help:"Events of a round (${default})."`
 	Rounds   int     `default:"3" help:"Rounds (${default})."`
 	Rate     float64 `default:"0" help:"Events a second while latency is measured; 0: half of the most (${default})."`
@@ -72,6 +73,9 @@ func (g *ingestScenario) run(ctx context.Context, r *report) (err error) {
 
 	var applied, discarded []float64
 	for round := range g.Rounds {
+		if err := awaitPublished(ctx, s); err != nil {
+			return err
+		}
 		var err error
 		if g.embedded() || g.Target != "" {
 			err = g.liveRound(ctx, r, s, p, round+1, &applied, &discarded)
@@ -86,6 +90,9 @@ func (g *ingestScenario) run(ctx context.Context, r *report) (err error) {
 	rate := g.Rate
 	if rate == 0 {
 		rate = slices.Max(applied) / 2
+	}
+	if err := awaitPublished(ctx, s); err != nil {
+		return err
 	}
 	if err := g.measureLatency(ctx, r, s, p, rate); err != nil {
 		return err
@@ -108,7 +115,7 @@ func (g *ingestScenario) run(ctx context.Context, r *report) (err error) {
 // open publishes master data and opening counts and waits until they are applied.
 func (g *ingestScenario) open(ctx context.Context, r *report, s *service, p *producer) (err error) {
 	g.begun = time.Now().Add(-24 * time.Hour)
-	g.shop, err = retailer.New(retailer.Config{Stores: g.Stores, SKUs: g.SKUs, Coverage: g.Coverage, Seed: g.Seed, Start: g.begun})
+	g.shop, err = retailer.New(retailer.Config{Stores: g.Stores, SKUs: g.SKUs, Coverage: g.Coverage, BasketMax: g.Basket, Seed: g.Seed, Start: g.begun})
 	if err != nil {
 		return err
 	}

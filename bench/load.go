@@ -165,3 +165,23 @@ func retailerBooks(r *retailer.Retailer) *books {
 		},
 	}
 }
+
+// behindMetric is how many entries the service has not told the outgoing topics yet.
+const behindMetric = "onhand_availability_publisher_behind_entries"
+
+// awaitPublished waits until the service has published what it applied: else the
+// signals of one phase would be paid for in the next.
+func awaitPublished(ctx context.Context, s *service) error {
+	c, err := dial(s.addr, time.Now().Add(10*time.Minute))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return poll(ctx, 5*time.Minute, pollEvery, func() error {
+		behind, err := metric(c, behindMetric)
+		if err == nil && behind > 0 {
+			err = fmt.Errorf("%.0f entries are not published yet", behind)
+		}
+		return err
+	})
+}

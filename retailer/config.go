@@ -26,6 +26,8 @@ type Config struct {
 	// Skew is the exponent of the Zipf curve of sales: the item of rank r sells about 1/r^Skew as
 	// often as the first; default 1, at most 3, negative: all sell alike.
 	Skew float64
+	// BasketMax is the most lines of a sale; default 12, which makes four or five on average.
+	BasketMax int
 	// DuplicateShare is the part of the stream that repeats a recent record byte for byte; default
 	// 0.01, negative: none.
 	DuplicateShare float64
@@ -44,6 +46,7 @@ func (c Config) withDefaults() Config {
 	c.Warehouses = max(orDefault(c.Warehouses, 3), 0)
 	c.SKUs = orDefault(c.SKUs, 20_000)
 	c.Rate = orDefault(c.Rate, 2_000)
+	c.BasketMax = max(orDefault(c.BasketMax, 12), 1)
 	c.Coverage = orDefault(c.Coverage, 0.166)
 	c.Skew = max(orDefault(c.Skew, 1), 0)
 	c.DuplicateShare = max(orDefault(c.DuplicateShare, 0.01), 0)

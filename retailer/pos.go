@@ -1,14 +1,11 @@
 package retailer
 
-// basketMax is the most lines of one sale.
-const basketMax = 12
-
 // sale is one customer at one till.
 func (r *Retailer) sale(store int32, millis int64) {
 	rng := r.stream.rng
 	r.begin("pos.sale", store, r.pickTill(store), millis)
 	s := &r.shelves[store]
-	for range 1 + min(rng.IntN(basketMax), rng.IntN(basketMax)) {
+	for range 1 + min(rng.IntN(r.config.BasketMax), rng.IntN(r.config.BasketMax)) {
 		place, item, steps := 0, int32(0), int32(0)
 		// Who finds a shelf empty takes something else, mostly. The last try stands: what a till sells
 		// need not be what the books say is there.
