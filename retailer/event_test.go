@@ -156,7 +156,7 @@ func checkLocation(t *testing.T, e event) {
 
 func checkLines(t *testing.T, r *Retailer, e event) {
 	t.Helper()
-	most := map[string]int{"pos.sale": basketMax, "pos.return": 3, "wms.receipt": receiptLinesMax, "wms.adjustment": 1, "wms.count": openingLinesMax, "erp.location": 0}[e.Type]
+	most := map[string]int{"pos.sale": 12, "pos.return": 3, "wms.receipt": receiptLinesMax, "wms.adjustment": 1, "wms.count": openingLinesMax, "erp.location": 0}[e.Type]
 	if n := len(e.Data.Lines); n > most || n == 0 && most > 0 {
 		t.Fatalf("%s has %d lines", e.Type, n)
 	}
