@@ -45,7 +45,7 @@ func (a *availabilityScenario) run(ctx context.Context, r *report) (err error) {
 		return err
 	}
 	r.progress("loading %d positions over HTTP", shop.Positions())
-	if err := errors.Join(loadEvents(ctx, s, shop.MasterData()), loadEvents(ctx, s, shop.Opening())); err != nil {
+	if err := errors.Join(loadEvents(ctx, s, shop.MasterData()), loadEvents(ctx, s, shop.Opening()), awaitPublished(ctx, s)); err != nil {
 		return err
 	}
 

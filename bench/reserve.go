@@ -103,7 +103,8 @@ func (v *reserveScenario) open(ctx context.Context, r *report, s *service) (err 
 		return errors.New("--scarce 1 leaves no position to sell from")
 	}
 	r.progress("loading %d positions over HTTP", len(v.stock))
-	return errors.Join(loadEvents(ctx, s, v.shop.MasterData()), loadEvents(ctx, s, v.counts(start.Add(-time.Millisecond))))
+	return errors.Join(loadEvents(ctx, s, v.shop.MasterData()), loadEvents(ctx, s, v.counts(start.Add(-time.Millisecond))),
+		awaitPublished(ctx, s))
 }
 
 // counts are the opening stock as events, a thousand lines each.
