@@ -25,6 +25,7 @@ func TestPutLocation(t *testing.T) {
 		`"name":"Dam <1> & \"co\"","kind":"warehouse","lat":52.37,"lon":4.89,"time_zone":"Europe/Amsterdam","priority":1,"ships":true,"active":false,`+
 			`"pickup":{"lead_minutes":60,"cutoff":"18:00","hours":{"mon":["09:00-18:00"],"sun":[]},"exceptions":{"2026-12-25":[]}},"aliases":{"erp":["NL-0042"],"pos":["42"]}`)
 	f(`{}`, bare) // the whole object is replaced
+	f(sh.call("GET", "/v1/locations/n", "").body, bare)
 
 	for _, body := range []string{"", "[]", `{"naem":"x"}`, `{"name":1}`, `{"kind":"shop"}`, `{"time_zone":"Mars/Base"}`, `{"location":"other"}`, `{"active":"yes"}`,
 		`{"priority":0}`, `{"lat":91,"lon":0}`, `{"pickup":{"hours":{"monday":[]}}}`, `{} {}`} {
@@ -51,6 +52,7 @@ func TestPutSKU(t *testing.T) {
 	f("/v1/skus/n", `{}`, `"sku":"n","gtin":null,"category":null,"decimals":0,"aliases":{}`)
 	f("/v1/skus/n%2F%25", `{"gtin":"08710398526001","category":"dairy","decimals":3,"aliases":{"erp":["MAT-1"]},"sku":"n/%"}`,
 		`"sku":"n/%","gtin":"08710398526001","category":"dairy","decimals":3,"aliases":{"erp":["MAT-1"]}`)
+	f("/v1/skus/n", sh.call("GET", "/v1/skus/n", "").body, `"sku":"n","gtin":null,"category":null,"decimals":0,"aliases":{}`)
 	for _, body := range []string{"", `{"decimals":4}`, `{"decimals":0.5}`, `{"sku":"m"}`, `{"colour":"red"}`, `{"aliases":["x"]}`, `{"components":[{"sku":"a","quantity":1}]}`} {
 		sh.refuses("PUT", "/v1/skus/n", body, "400 invalid-request")
 	}
@@ -175,6 +177,8 @@ func TestSafetyStock(t *testing.T) {
 		}
 	}
 	f("PATCH", `{"set":[]}`, `{"location":"l2","units":null},{"sku":"a","units":1},{"sku":"a","location":"l1","units":3}`, first+", "+second)
+	_, got, _ := sh.rules("GET", "")
+	f("PUT", got, `{"location":"l2","units":null},{"sku":"a","units":1},{"sku":"a","location":"l1","units":3}`)
 	third := f("PUT", `{"rules":[]}`, "", "*")
 	for _, body := range []string{"", "{}", `{"rules":{}}`, `{"rules":[{"units":-1}]}`, `{"rules":[{"unit":1}]}`, `{"rules":[{"sku":"a"}]}`, `{"rules":[{"units":"1"}]}`,
 		`{"rules":[{"units":1},{"units":2}]}`, `{"rules":[{"sku":"a","category":"dairy","units":1}]}`, `{"rules":[],"set":[]}`} {

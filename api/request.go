@@ -44,7 +44,7 @@ var errTooDeep = errors.New("no such path")
 // A%2FB is one segment; nothing is normalised. The query is split, not decoded.
 func (r *request) parseTarget() error {
 	target := r.ctx.Request.Header.RequestURI()
-	path, query, _ := bytes.Cut(target, []byte{'?'})
+	path, query, _ := bytes.Cut(withoutAuthority(target), []byte{'?'})
 	if len(path) == 0 || path[0] != '/' {
 		return errors.New("the path must begin with a slash")
 	}
@@ -73,6 +73,20 @@ func (r *request) parseTarget() error {
 			return fmt.Errorf("query: %w", err)
 		}
 		r.query = append(r.query, parameter{string(decoded), raw})
+	}
+	return nil
+}
+
+// withoutAuthority takes http://host off a target in absolute form, which every
+// server of HTTP/1.1 has to take.
+func withoutAuthority(target []byte) []byte {
+	const scheme = "http://"
+	if len(target) < len(scheme) || !bytes.EqualFold(target[:len(scheme)], []byte(scheme)) {
+		return target
+	}
+	rest := target[len(scheme):]
+	if i := bytes.IndexAny(rest, "/?"); i >= 0 {
+		return rest[i:]
 	}
 	return nil
 }

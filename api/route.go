@@ -12,6 +12,7 @@ type route struct {
 	path    []string
 	methods map[string]func(*request)
 	open    bool // answered without credentials
+	endless bool // what GET answers has no end, so there is no HEAD
 }
 
 // routes lists all paths, those called most first.
@@ -24,7 +25,7 @@ var routes = []route{
 	at("/v1/events", "POST", (*request).postEvents),
 	at("/v1/positions/*/*/entries", "GET", (*request).getEntries),
 	at("/v1/freshness", "GET", (*request).getFreshness),
-	at("/v1/feed", "GET", (*request).getFeed),
+	endlessAt("/v1/feed", (*request).getFeed),
 	at("/v1/exceptions", "GET", (*request).getExceptions),
 	at("/v1/dead-letters", "GET", (*request).getDeadLetters),
 	at("/v1/locations", "GET", (*request).listLocations),
@@ -49,6 +50,21 @@ func openAt(path string, get func(*request)) route {
 	r := at(path, "GET", get)
 	r.open = true
 	return r
+}
+
+func endlessAt(path string, get func(*request)) route {
+	r := at(path, "GET", get)
+	r.endless = true
+	return r
+}
+
+// handler is who answers the method, or nil. HEAD is answered as GET is; the HTTP
+// library leaves the body out.
+func (rt *route) handler(method []byte) func(*request) {
+	if string(method) == "HEAD" && !rt.endless {
+		return rt.methods["GET"]
+	}
+	return rt.methods[string(method)]
 }
 
 func (rt *route) matches(r *request) bool {
@@ -82,7 +98,7 @@ func (s *Server) route(r *request) {
 			r.problem("unauthorized", "an Authorization: Bearer header with a known key is needed")
 			return
 		}
-		handler := rt.methods[string(r.ctx.Method())]
+		handler := rt.handler(r.ctx.Method())
 		if handler == nil {
 			r.ctx.Response.Header.Set("Allow", rt.allow())
 			r.problem("method-not-allowed", "this path takes "+rt.allow())
@@ -100,6 +116,9 @@ func (rt *route) allow() string {
 		if rt.methods[m] != nil {
 			names = append(names, m)
 		}
+		if m == "GET" && rt.handler([]byte("HEAD")) != nil {
+			names = append(names, "HEAD")
+		}
 	}
 	return strings.Join(names, ", ")
 }
@@ -109,7 +128,8 @@ func (r *request) authorized() bool {
 	if len(r.s.Keys) == 0 {
 		return true
 	}
-	token, ok := strings.CutPrefix(string(r.ctx.Request.Header.Peek("Authorization")), "Bearer ")
+	scheme, token, _ := strings.Cut(string(r.ctx.Request.Header.Peek("Authorization")), " ")
+	ok := strings.EqualFold(scheme, "Bearer")
 	known := 0
 	for _, k := range r.s.Keys {
 		known |= subtle.ConstantTimeCompare([]byte(k), []byte(token))

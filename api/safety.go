@@ -30,6 +30,7 @@ func (r *request) putSafety() {
 		case "rules":
 			given = true
 			rules, _ = ingest.DecodeSafetyRules(j, true) // the error sticks to j
+		case "seq": // what was got can be put again; which set it replaces is If-Match's to say
 		default:
 			j.Unknown()
 		}

@@ -64,6 +64,8 @@ func (o Options) fill() Options {
 	return o
 }
 
+const serverName = "onhand" // in the header of every answer
+
 // Server answers HTTP.
 type Server struct {
 	Options
@@ -79,8 +81,8 @@ func New(o Options) *Server {
 	s.http = fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.handleError,
-		Name:                         "onhand",
-		Concurrency:                  s.Connections,
+		Name:                         serverName,
+		Concurrency:                  s.Connections + workersSpare, // the door keeps to Connections
 		ReadBufferSize:               16 << 10,
 		ReadTimeout:                  s.ReadTimeout,
 		WriteTimeout:                 s.WriteTimeout,
@@ -96,7 +98,7 @@ func New(o Options) *Server {
 }
 
 // Serve answers on ln until Shutdown.
-func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(ln) }
+func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(newDoor(ln, s.Connections)) }
 
 // Shutdown takes no new requests and returns when the open ones are answered, or with ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -106,7 +108,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 type serverLogger struct{}
 
-func (serverLogger) Printf(format string, args ...any) { slog.Debug("http", "message", strings.TrimSpace(format)) }
+func (serverLogger) Printf(format string, args ...any) {
+	slog.Debug("http", "message", strings.TrimSpace(format))
+}
 
 // handle answers one request. A panic below is a fault of ours: it is logged and
 // counted, and costs that request alone.
@@ -131,6 +135,10 @@ func (s *Server) handleError(ctx *fasthttp.RequestCtx, err error) {
 	r := &request{}
 	r.reset(s, ctx)
 	ctx.SetConnectionClose()
+	var late net.Error
+	if c, ok := ctx.Conn().(*conn); ok && !(errors.As(err, &late) && late.Timeout()) {
+		c.unread.Store(true)
+	}
 	var small *fasthttp.ErrSmallBuffer
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):

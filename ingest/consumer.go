@@ -98,7 +98,7 @@ func NewConsumer(o ConsumerOptions) (*Consumer, error) {
 // Run reads until ctx ends, and returns when all its goroutines have. A broker that
 // is away and a topic that is not there are waited for. It is called once.
 func (c *Consumer) Run(ctx context.Context) {
-	transport := &kafka.Transport{ClientID: "onhand", MetadataTTL: c.MetadataEvery, TLS: c.TLS, SASL: c.SASL}
+	transport := &kafka.Transport{ClientID: "onhand", MetadataTTL: c.MetadataEvery, TLS: c.TLS, SASL: c.SASL, Dial: dialUntil(ctx)}
 	defer transport.CloseIdleConnections()
 	c.client = &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: transport}
 	metrics.RegisterSet(c.metrics)

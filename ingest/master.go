@@ -39,6 +39,7 @@ func DecodeSKU(r *jsonread.Reader, id string, strict bool) (ledger.SKUInfo, erro
 			info.Aliases = decodeAliases(r)
 		case "components":
 			refuseKit(r)
+		case "seq": // what was got can be put again, and this member is not the caller's to say
 		default:
 			unknown(r, strict)
 		}
@@ -98,6 +99,7 @@ func DecodeLocation(r *jsonread.Reader, id string, strict bool) (ledger.Location
 			}
 		case "aliases":
 			info.Aliases = decodeAliases(r)
+		case "seq": // as in DecodeSKU
 		default:
 			unknown(r, strict)
 		}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -278,16 +279,10 @@ func (l *Ledger) keepHouse() {
 	defer l.workers.Done()
 	checkpoint := time.NewTicker(l.opts.CheckpointEvery)
 	defer checkpoint.Stop()
-	space := time.NewTicker(time.Second)
-	defer space.Stop()
 	for {
 		select {
 		case <-l.closing:
 			return
-		case <-space.C:
-			l.checkSpace()
-			l.expireDue(l.Now())
-			continue
 		case <-checkpoint.C:
 		case <-l.checkpointSoon:
 		}
@@ -298,11 +293,28 @@ func (l *Ledger) keepHouse() {
 			slog.Error("checkpoint", "error", err)
 			continue
 		}
-		if err := l.prune(); err != nil {
+		if err := l.prune(); err != nil && !errors.Is(err, ErrClosed) {
 			slog.Error("drop what is past its time", "error", err)
 		}
-		if l.deadlines.size() > 100_000 {
+		if l.deadlines.crowded() {
 			l.pruneDeadlines()
+		}
+	}
+}
+
+// keepWatch looks at what cannot wait for a checkpoint of a large ledger: free disk,
+// and holds whose deadline nobody else came by.
+func (l *Ledger) keepWatch() {
+	defer l.workers.Done()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for {
+		select {
+		case <-l.closing:
+			return
+		case <-second.C:
+			l.checkSpace()
+			l.expireDue(l.Now())
 		}
 	}
 }

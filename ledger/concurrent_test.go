@@ -34,11 +34,11 @@ type ack struct {
 // drops what is old, until its power is cut.
 type crowd struct {
 	t     *testing.T
-	seed  uint64
 	clock *ledgertest.Clock
 	l     *ledger.Ledger
 
 	mu        sync.Mutex
+	answered  sync.Cond // there is one more in acks
 	acks      []ack
 	events    []ledger.Command // sent before, to be sent again by anyone
 	holds     []string
@@ -57,8 +57,13 @@ func TestConcurrentCrashes(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	fs := vfs.NewCrashableMem()
-	c := &crowd{t: t, seed: seed, clock: ledgertest.NewClock()}
-	for i := range *crashesFlag {
+	c := &crowd{t: t, clock: ledgertest.NewClock()}
+	c.answered.L = &c.mu
+	crashes := *crashesFlag
+	if testing.Short() {
+		crashes = min(crashes, 2)
+	}
+	for i := range crashes {
 		c.l = c.open(fs)
 		if i == 0 {
 			c.putSKU(c.clock.Now())
@@ -104,8 +109,10 @@ func (c *crowd) run(fs *vfs.MemFS, rng *rand.Rand) *vfs.MemFS {
 			}
 		})
 	}
-	c.until(c.count() + 100 + rng.IntN(900))
 	c.mu.Lock()
+	for enough := len(c.acks) + 100 + rng.IntN(900); len(c.acks) < enough && !c.t.Failed(); {
+		c.answered.Wait()
+	}
 	acked := len(c.acks)
 	c.mu.Unlock()
 	crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
@@ -118,23 +125,10 @@ func (c *crowd) run(fs *vfs.MemFS, rng *rand.Rand) *vfs.MemFS {
 	return crashed
 }
 
-func (c *crowd) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.acks)
-}
-
-// until returns when so many commands were answered.
-func (c *crowd) until(acks int) {
-	for c.count() < acks && !c.t.Failed() {
-		time.Sleep(100 * time.Microsecond)
-	}
-}
-
 func (c *crowd) step(rng *rand.Rand) {
-	switch p := rng.IntN(200); p {
+	switch rng.IntN(200) {
 	case 0:
-		c.clock.Advance(ledger.Millis(rng.IntN(5)) * hour)
+		c.clock.Advance(ledger.Millis(rng.IntN(48)) * hour) // days pass, and what is old is dropped
 	default:
 		c.clock.Advance(ledger.Millis(rng.IntN(100)))
 	}
@@ -142,6 +136,7 @@ func (c *crowd) step(rng *rand.Rand) {
 	switch p := rng.IntN(100); {
 	case p < 3:
 		c.putSKU(now)
+		c.movement(rng, now) // the newest is picked most
 	case p < 4:
 		c.putLocation(now)
 	case p < 5:
@@ -167,11 +162,12 @@ func (c *crowd) apply(cmd ledger.Command, now ledger.Millis) ledger.Result {
 	if err != nil && !errors.As(err, &refused) {
 		c.t.Errorf("%+v: %v", cmd, err)
 	}
+	c.mu.Lock()
 	if err == nil {
-		c.mu.Lock()
 		c.acks = append(c.acks, ack{cmd, res, now})
-		c.mu.Unlock()
 	}
+	c.answered.Signal()
+	c.mu.Unlock()
 	return res
 }
 
@@ -210,7 +206,7 @@ func (c *crowd) putLocation(now ledger.Millis) {
 func pick[T any](mu *sync.Mutex, from *[]T, rng *rand.Rand) T {
 	mu.Lock()
 	defer mu.Unlock()
-	return (*from)[max(0, len(*from)-1-rng.IntN(8))]
+	return (*from)[max(0, len(*from)-1-min(rng.IntN(8), rng.IntN(8)))]
 }
 
 func (c *crowd) sku(rng *rand.Rand) ledger.SKU           { return pick(&c.mu, &c.skus, rng) }
@@ -364,7 +360,9 @@ func (c *crowd) repeat(l *ledger.Ledger, a ack, now ledger.Millis) {
 			err = errors.New("it was applied again")
 		}
 	case *ledger.Count:
-		if got, err = l.Apply(cmd); err == nil && !got.Duplicate {
+		again := *cmd
+		again.Received = now
+		if got, err = l.Apply(&again); err == nil && !got.Duplicate {
 			err = errors.New("it was applied again")
 		}
 	case *ledger.Hold:

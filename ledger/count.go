@@ -28,12 +28,6 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 		return Result{}, err
 	}
 	l.expireDue(c.Received)
-	slot, done, err := l.beginEvent(c.Name)
-	if done != nil || err != nil {
-		return deref(done), err
-	}
-	defer slot.end()
-
 	e := newEntry(KindCount, c.Received)
 	defer e.free()
 	e.event, e.time, e.id = c.Name, t, uint32(c.Location)
@@ -46,18 +40,27 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 	}
 	// What moved after t is read from the journal, which may mean the disk, so it
 	// is read without the locks and holds only if the position has not changed since.
+	// The long way back is gone before the name is locked, with which other events
+	// would wait; what keeps it from ending well is met again below.
 	since := make(map[SKU]history)
+	l.rlockShards(shards)
+	missing := c.missing(l, e, since, t)
+	l.runlockShards(shards)
+	_ = c.readBack(l, missing, since, t)
+
+	slot, done, err := l.beginEvent(c.Name)
+	if done != nil || err != nil {
+		return deref(done), err
+	}
+	defer slot.end()
 	for {
 		l.lockShards(shards)
-		missing := c.missing(l, e, since, t)
-		if len(missing) == 0 {
+		if missing = c.missing(l, e, since, t); len(missing) == 0 {
 			break
 		}
 		l.unlockShards(shards)
-		for _, m := range missing {
-			if since[m.sku], err = l.movedSince(m, c, t); err != nil {
-				return Result{}, err
-			}
+		if err := c.readBack(l, missing, since, t); err != nil {
+			return Result{}, err
 		}
 	}
 	defer l.unlockShards(shards)
@@ -100,6 +103,18 @@ func (c *Count) missing(l *Ledger, e *entryDraft, since map[SKU]history, t Milli
 		}
 	}
 	return out
+}
+
+// readBack reads what is missing into since.
+func (c *Count) readBack(l *Ledger, missing []history, since map[SKU]history, t Millis) error {
+	for _, m := range missing {
+		h, err := l.movedSince(m, c, t)
+		if err != nil {
+			return err
+		}
+		since[m.sku] = h
+	}
+	return nil
 }
 
 // movedSince walks a position's history back to t, or to where it was read before: a

@@ -11,6 +11,7 @@ type deadlines struct {
 	next atomic.Int64 // the earliest deadline; never where there is none
 	mu   sync.Mutex
 	heap []deadline // least first; may name holds that are over or were extended
+	kept int        // how many the latest pruning left
 }
 
 type deadline struct {
@@ -125,8 +126,7 @@ func (l *Ledger) expire(d deadline, now Millis) {
 	rs.put(next)
 }
 
-// pruneDeadlines drops deadlines of holds that were confirmed, ended or extended,
-// once they outnumber the others.
+// pruneDeadlines drops deadlines of holds that were confirmed, ended or extended.
 func (l *Ledger) pruneDeadlines() {
 	l.sweepMu.Lock() // whoever sees a deadline due waits here until it is back in the heap
 	defer l.sweepMu.Unlock()
@@ -146,11 +146,14 @@ func (l *Ledger) pruneDeadlines() {
 	}
 	l.deadlines.mu.Lock()
 	l.deadlines.next.Store(int64(l.deadlines.earliest()))
+	l.deadlines.kept = len(l.deadlines.heap)
 	l.deadlines.mu.Unlock()
 }
 
-func (d *deadlines) size() int {
+// crowded says that those of holds that are over may outnumber the others. To prune
+// earlier would make all wait, again and again, for the sake of few.
+func (d *deadlines) crowded() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.heap)
+	return len(d.heap) > 2*max(d.kept, 50_000)
 }

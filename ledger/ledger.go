@@ -150,8 +150,9 @@ func Open(o Options) (*Ledger, error) {
 	l.workers.Add(1)
 	go l.writeJournal()
 	if o.CheckpointEvery > 0 {
-		l.workers.Add(1)
+		l.workers.Add(2)
 		go l.keepHouse()
+		go l.keepWatch()
 	}
 	return l, nil
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"errors"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -75,10 +76,9 @@ func (l *Ledger) pruneJournal(before Millis) error {
 }
 
 func (l *Ledger) pruneFinished(before Millis) error {
-	batch := l.db.NewBatch()
-	defer batch.Close()
+	d := deleter{l: l, batch: l.db.NewBatch()}
 	upper := binary.BigEndian.AppendUint64([]byte{prefixByTime}, uint64(before))
-	err := scan(l.db, &pebble.IterOptions{LowerBound: []byte{prefixByTime}, UpperBound: upper}, func(k, _ []byte) error {
+	return d.end(scan(l.db, &pebble.IterOptions{LowerBound: []byte{prefixByTime}, UpperBound: upper}, func(k, _ []byte) error {
 		id := string(k[9:])
 		r, err := l.finishedOnDisk(id)
 		if err != nil {
@@ -86,46 +86,61 @@ func (l *Ledger) pruneFinished(before Millis) error {
 		}
 		if r != nil {
 			for _, ik := range r.indexKeys() {
-				if err := batch.Delete(ik, nil); err != nil {
+				if err := d.delete(ik); err != nil {
 					return err
 				}
 			}
 		}
-		if err := batch.Delete(idKey(prefixFinished, id), nil); err != nil {
+		if err := d.delete(idKey(prefixFinished, id)); err != nil {
 			return err
 		}
-		return batch.Delete(k, nil)
-	})
-	if err != nil {
-		return err
-	}
-	return batch.Commit(pebble.NoSync)
+		return d.delete(k) // last: what is cut off before it is found again by it
+	}))
 }
 
 func (l *Ledger) pruneWhere(prefix byte, old func(value []byte) bool) error {
-	batch := l.db.NewBatch()
-	defer func() { batch.Close() }()
-	err := scan(l.db, span(prefix), func(k, v []byte) error {
+	d := deleter{l: l, batch: l.db.NewBatch()}
+	return d.end(scan(l.db, span(prefix), func(k, v []byte) error {
 		if !old(v) {
-			return nil
+			return d.goOn()
 		}
-		if err := batch.Delete(k, nil); err != nil {
-			return err
-		}
-		if batch.Len() < checkpointBatchBytes {
-			return nil
-		}
-		if err := batch.Commit(pebble.NoSync); err != nil {
-			return err
-		}
-		batch.Close()
-		batch = l.db.NewBatch()
+		return d.delete(k)
+	}))
+}
+
+// deleter drops keys in batches of bounded size. It stops with ErrClosed when the
+// ledger closes, which must not wait for a walk over millions of keys.
+type deleter struct {
+	l     *Ledger
+	batch *pebble.Batch
+}
+
+func (d *deleter) goOn() error {
+	select {
+	case <-d.l.closing:
+		return ErrClosed
+	default:
 		return nil
-	})
+	}
+}
+
+func (d *deleter) delete(key []byte) error {
+	if err := d.batch.Delete(key, nil); err != nil || d.batch.Len() < checkpointBatchBytes {
+		return errors.Join(err, d.goOn())
+	}
+	err := d.batch.Commit(pebble.NoSync)
+	d.batch.Close()
+	d.batch = d.l.db.NewBatch()
+	return err
+}
+
+// end drops the rest, unless the walk ended with an error.
+func (d *deleter) end(err error) error {
+	defer d.batch.Close()
 	if err != nil {
 		return err
 	}
-	return batch.Commit(pebble.NoSync)
+	return d.batch.Commit(pebble.NoSync)
 }
 
 // checkSpace closes the door before the disk is full: Pebble has no way back from

@@ -3,8 +3,10 @@ package ledger
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -237,5 +239,118 @@ func TestCountBeyondTheJournal(t *testing.T) {
 	if row, _ := l.Position(1, 1, now); row.OnHand != 51 {
 		t.Errorf("on hand is %d, want 51", row.OnHand)
 	}
+	mustClose(t, l)
+}
+
+// Bit rot in a table of the store is found: verify says so, and a start ends the process.
+func TestDamagedTable(t *testing.T) {
+	fs, now := vfs.NewMem(), testStart
+	o := small(fs, &now)
+	l := mustOpen(t, o)
+	mustApply(t, l, PutSKU{Info: SKUInfo{SKU: "a"}, Now: now}, PutLocation{Info: LocationInfo{Location: "x", Active: true}, Now: now},
+		receipt("1", 1, 5, now, now))
+	mustClose(t, l)
+	mustClose(t, mustOpen(t, o)) // a start puts what the log holds into tables
+	names, err := fs.List(o.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := 0
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		path := fs.PathJoin(o.Dir, name)
+		f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 1)
+		if _, err := f.ReadAt(b, 20); err != nil {
+			t.Fatal(err)
+		}
+		b[0] ^= 0xff
+		if _, err := f.WriteAt(b, 20); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		flipped++
+	}
+	if flipped == 0 {
+		t.Fatalf("there is no table: %v", names)
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		if r, err := Verify(o); err == nil && r.OK() {
+			t.Error("verify found nothing")
+		}
+		o.Fatal = func(err error) { stopped <- err; runtime.Goexit() }
+		_, err := Open(o)
+		stopped <- err
+	}()
+	if err := <-stopped; err == nil {
+		t.Error("it was opened")
+	}
+}
+
+// fillingFS tells of a disk without room, and that it was asked.
+type fillingFS struct {
+	vfs.FS
+	asked chan struct{}
+}
+
+func (fs fillingFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	select {
+	case fs.asked <- struct{}{}:
+	default:
+	}
+	return vfs.DiskUsage{AvailBytes: 1 << 20, TotalBytes: 1 << 30, UsedBytes: 1<<30 - 1<<20}, nil
+}
+
+// A long checkpoint is what fills a disk, so room is watched meanwhile.
+func TestRoomIsWatchedDuringCheckpoint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes two seconds")
+	}
+	now := testStart
+	fs := fillingFS{vfs.NewMem(), make(chan struct{})}
+	o := small(fs, &now)
+	o.CheckpointEvery = time.Millisecond
+	l := mustOpen(t, o)
+	l.full.Store(false) // as if it had filled just now
+	l.checkpointMu.Lock()
+	<-fs.asked
+	<-fs.asked // the first answer was heeded
+	if err := l.Writable(); err != ErrDiskFull {
+		t.Errorf("changes are taken: %v", err)
+	}
+	l.checkpointMu.Unlock()
+	mustClose(t, l)
+}
+
+// Without waiting for the disk, a power cut takes the last moments and no more.
+func TestAsyncPowerCut(t *testing.T) {
+	fs, now := vfs.NewCrashableMem(), testStart
+	o := small(fs, &now)
+	o.AsyncSync = true
+	l := mustOpen(t, o)
+	mustApply(t, l, PutSKU{Info: SKUInfo{SKU: "a"}, Now: now}, PutLocation{Info: LocationInfo{Location: "x", Active: true}, Now: now},
+		receipt("1", 1, 1, now, now))
+	if err := l.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	mustApply(t, l, receipt("2", 1, 1, now, now))
+	o.FS = fs.CrashClone(vfs.CrashCloneCfg{})
+	mustClose(t, l)
+	l = mustOpen(t, o)
+	if row, seq := l.Position(1, 1, now); seq != 3 || row.OnHand != 1 {
+		t.Errorf("entry %d, %+v", seq, row)
+	}
+	mustBalance(t, l)
 	mustClose(t, l)
 }
