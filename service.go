@@ -179,7 +179,7 @@ func (s *service) ready() error {
 	}
 	for _, p := range s.consumer.Status() {
 		if p.State != ingest.Reading && p.State != ingest.Stopped {
-			return fmt.Errorf("topic %s: %s: %s", p.Topic, p.State, p.Err)
+			return fmt.Errorf("topic %s: %s %s", p.Topic, p.State, p.Err)
 		}
 		if p.State == ingest.Reading && p.LagRecords > 0 {
 			return fmt.Errorf("topic %s, partition %d: %d records are still to be applied", p.Topic, p.Partition, p.LagRecords)

@@ -84,7 +84,7 @@ func (s *Stock) appendMembers(dst []byte, r *ledger.Row, decimals int, now ledge
 		dst = appendQty(append(dst, `"on_hand":`...), r.OnHand, decimals)
 	}
 	if f&fieldUnsellable != 0 {
-		dst = appendQty(append(dst, `"unsellable":`...), r.Unsellable, decimals)
+		dst = appendQty(append(dst, `"unsellable":`...), r.Blocked(), decimals)
 	}
 	if f&fieldHeld != 0 {
 		dst = appendQty(append(dst, `"held":`...), r.Held, decimals)

@@ -204,7 +204,7 @@ func (c *checker) line(e *Entry, ln *EntryLine) {
 				ln.After.Held - ln.Delta.Held, ln.After.Committed - ln.Delta.Committed}
 		}
 	}
-	if ln.After.Held < 0 || ln.After.Committed < 0 || ln.After.Unsellable < 0 && ln.Delta.Unsellable == 0 {
+	if ln.After.Held < 0 || ln.After.Committed < 0 {
 		c.find("entry %d leaves SKU %d at location %d with %+v", e.Seq, ln.SKU, ln.Location, ln.After)
 	}
 	if e.Kind == KindHold && ln.Delta.Held > 0 && ln.After.Free() < 0 {

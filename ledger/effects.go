@@ -92,6 +92,9 @@ func (l *Ledger) settle(e *entryDraft) error {
 			panic(fmt.Sprintf("a %v would leave SKU %d at location %d with %+v", e.kind, ln.SKU, ln.Location, after))
 		}
 		ln.After = after
+		if after.Unsellable < 0 && before.Unsellable >= 0 {
+			e.except(NegativeUnsellable, ln.SKU, ln.Location, before.Unsellable, after.Unsellable)
+		}
 		if after.OnHand < 0 && before.OnHand >= 0 {
 			e.except(NegativeOnHand, ln.SKU, ln.Location, before.OnHand, after.OnHand)
 		}

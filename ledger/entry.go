@@ -99,13 +99,14 @@ const (
 	ClockSkew
 	LateMovement
 	Unmapped
+	NegativeUnsellable
 	exceptionCodeCount
 )
 
 var exceptionWords = [exceptionCodeCount]string{
 	NegativeOnHand: "negative-on-hand", CountDifference: "count-difference",
 	CountBelowUnsellable: "count-below-unsellable", ReservationMismatch: "reservation-mismatch",
-	ClockSkew: "clock", LateMovement: "late-movement", Unmapped: "unmapped",
+	ClockSkew: "clock", LateMovement: "late-movement", Unmapped: "unmapped", NegativeUnsellable: "negative-unsellable",
 }
 
 func (c ExceptionCode) String() string { return exceptionWords[c] }

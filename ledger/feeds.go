@@ -20,6 +20,11 @@ type feedKey struct {
 	source string
 }
 
+// feedsMax bounds the sources that are told apart: names come from outside, and one
+// that changes with every event must not fill the memory. A source beyond it still
+// counts for its location.
+const feedsMax = 200_000
+
 // feeds are what readers know of how fresh a location's figures are. They follow
 // from the journal: the latest event time of each source at each location.
 type feeds struct {
@@ -52,7 +57,7 @@ func (f *feeds) grow(size uint32) {
 func (f *feeds) saw(loc Location, source string, t Millis) {
 	f.mu.Lock()
 	k := feedKey{loc, source}
-	if last, ok := f.last[k]; !ok || t > last {
+	if last, ok := f.last[k]; (!ok && len(f.last) < feedsMax) || ok && t > last {
 		f.last[k] = t
 	}
 	if asOf := *f.asOf.Load(); int(loc) < len(asOf) && int64(t) > asOf[loc].Load() {

@@ -192,7 +192,7 @@ func (m *model) count(c *ledger.Count) ledger.Code {
 
 func (m *model) available(at place) int {
 	f := m.figures(at)
-	return max(0, int(f.OnHand)-int(f.Unsellable)-int(f.Held)-int(f.Committed))
+	return max(0, int(f.OnHand)-max(0, int(f.Unsellable))-int(f.Held)-int(f.Committed))
 }
 
 func (m *model) hold(h *ledger.Hold) ledger.Code {
@@ -362,7 +362,7 @@ func (m *model) amend(r *modelReservation, t *ledger.Transition) ledger.Code {
 		ln := modelLine{at: at, quantity: int(tl.Quantity), fulfilled: old.fulfilled}
 		open, own := ln.quantity-ln.fulfilled, old.held+old.committed
 		f := m.figures(at)
-		if open > own && open > int(f.Free())+own {
+		if open > own && open > int(f.OnHand)-max(0, int(f.Unsellable))-int(f.Held)-int(f.Committed)+own {
 			short = true
 		}
 		if r.state == ledger.Held {

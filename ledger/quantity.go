@@ -27,15 +27,19 @@ func inRange(v int64) bool { return v >= math.MinInt32 && v <= math.MaxInt32 }
 // Figures are the quantities of one position, in the SKU's smallest steps.
 type Figures struct {
 	OnHand     Qty // physically there, in any condition; may be negative
-	Unsellable Qty // the part of on hand that is damaged or in quarantine
+	Unsellable Qty // what moved in a condition that cannot be sold; below 0 until what left has also come
 	Held       Qty // under reservations with a deadline
 	Committed  Qty // under confirmed reservations
 }
 
 // Free is what nothing has a claim on, which may be negative.
 func (f Figures) Free() int64 {
-	return int64(f.OnHand) - int64(f.Unsellable) - int64(f.Held) - int64(f.Committed)
+	return int64(f.OnHand) - int64(f.Blocked()) - int64(f.Held) - int64(f.Committed)
 }
+
+// Blocked is the part of on hand that cannot be sold. Damaged units that left before
+// anyone told of their coming do not make others sellable.
+func (f Figures) Blocked() Qty { return max(0, f.Unsellable) }
 
 // Available is the one formula of what can be promised:
 // max(0, on hand − unsellable − held − committed − safety stock).

@@ -103,6 +103,9 @@ func (g *generator) movement() ledger.Command {
 		switch c.Kind {
 		case ledger.KindSale, ledger.KindShipment:
 			ln.Quantity = -q
+			if c.Kind == ledger.KindShipment && g.n(4) == 0 {
+				ln.Unsellable = -q
+			}
 		case ledger.KindReturn, ledger.KindReceipt:
 			if g.n(6) == 0 {
 				ln.Unsellable = q
