@@ -102,7 +102,11 @@ func newBlock(first Seq, c *commit, like *block) *block {
 
 // append gives the draft its seq and puts it in the open block. The caller holds
 // the locks of everything that it changes, so the order of entries is the order of changes.
-func (j *journal) append(e *entryDraft) Seq {
+func (j *journal) append(e *entryDraft) Seq { return j.appendThen(e, nil) }
+
+// appendThen is append for what is read without the shards: effect is made before the
+// entry can become durable, or a follower could hear of it and not find it.
+func (j *journal) appendThen(e *entryDraft, effect func(Seq)) Seq {
 	e.encoded = e.append(e.encoded[:0]) // before the lock, which all shards share
 	j.mu.Lock()
 	b := j.open
@@ -125,6 +129,9 @@ func (j *journal) append(e *entryDraft) Seq {
 	}
 	if e.kind == KindLetterClosed {
 		b.marks = append(b.marks, mark{prefixDeadLetter, e.letter, true})
+	}
+	if effect != nil {
+		effect(seq)
 	}
 	j.mu.Unlock()
 	j.wake()

@@ -69,9 +69,12 @@ func (c PutSKU) apply(l *Ledger) (Result, error) {
 	if c.Report {
 		e.except(Unmapped, SKU(id), 0, 0, 0)
 	}
-	seq := l.journal.append(e)
+	next := &record[SKUInfo]{info: c.Info, name: c.Info.SKU, category: l.catalogue.category(c.Info.Category)}
+	seq := l.journal.appendThen(e, func(seq Seq) {
+		next.seq = seq
+		reg.put(id, next)
+	})
 	slot.taken(seq)
-	reg.put(id, &record[SKUInfo]{info: c.Info, name: c.Info.SKU, category: l.catalogue.category(c.Info.Category), seq: seq})
 	return Result{Seq: seq}, nil
 }
 
@@ -102,11 +105,12 @@ func (c PutLocation) apply(l *Ledger) (Result, error) {
 	if c.Report {
 		e.except(Unmapped, 0, Location(id), 0, 0)
 	}
-	seq := l.journal.append(e)
+	l.feeds.grow(id + 1)
+	seq := l.journal.appendThen(e, func(seq Seq) {
+		reg.put(id, &record[LocationInfo]{info: c.Info, name: c.Info.Location, seq: seq})
+		l.catalogue.ranks.Store(nil)
+	})
 	slot.taken(seq)
-	reg.put(id, &record[LocationInfo]{info: c.Info, name: c.Info.Location, seq: seq})
-	l.catalogue.ranks.Store(nil)
-	l.feeds.grow(reg.size())
 	return Result{Seq: seq}, nil
 }
 
@@ -127,10 +131,11 @@ func (c DeleteSKU) apply(l *Ledger) (Result, error) {
 	e := newEntry(KindSKUDeleted, c.Now)
 	defer e.free()
 	e.id = uint32(c.SKU)
-	seq := l.journal.append(e)
 	gone := *old
-	gone.deleted, gone.seq = true, seq
-	l.catalogue.skus.put(uint32(c.SKU), &gone)
+	seq := l.journal.appendThen(e, func(seq Seq) {
+		gone.deleted, gone.seq = true, seq
+		l.catalogue.skus.put(uint32(c.SKU), &gone)
+	})
 	return Result{Seq: seq}, nil
 }
 
@@ -154,10 +159,11 @@ func (c DeleteLocation) apply(l *Ledger) (Result, error) {
 	e := newEntry(KindLocationDeleted, c.Now)
 	defer e.free()
 	e.id = uint32(c.Location)
-	seq := l.journal.append(e)
 	gone := *old
-	gone.deleted, gone.seq = true, seq
-	l.catalogue.locations.put(uint32(c.Location), &gone)
+	seq := l.journal.appendThen(e, func(seq Seq) {
+		gone.deleted, gone.seq = true, seq
+		l.catalogue.locations.put(uint32(c.Location), &gone)
+	})
 	return Result{Seq: seq}, nil
 }
 

@@ -196,9 +196,11 @@ func (c SetSafety) apply(l *Ledger) (Result, error) {
 	defer e.free()
 	e.name(c.Name)
 	e.payload = l.encodeRules(c.Replace, set, remove)
-	next.seq = l.journal.append(e)
+	l.journal.appendThen(e, func(seq Seq) {
+		next.seq = seq
+		l.safety.Store(next)
+	})
 	slot.taken(next.seq)
-	l.safety.Store(next)
 	return Result{Seq: next.seq}, nil
 }
 
