@@ -13,14 +13,15 @@ import (
 var arrows = map[string][]string{
 	".":            {"ledger", "ingest", "availability", "promise", "api", "console", "retailer", "bench"},
 	"jsonread":     {},
+	"kafkaio":      {},
 	"ledger":       {},
-	"ingest":       {"ledger", "jsonread"},
-	"availability": {"ledger", "jsonread"},
+	"ingest":       {"ledger", "jsonread", "kafkaio"},
+	"availability": {"ledger", "jsonread", "kafkaio"},
 	"promise":      {"ledger"},
 	"api":          {"availability", "promise", "ingest", "ledger", "jsonread"},
 	"console":      {},
 	"retailer":     {},
-	"bench":        {"retailer"},
+	"bench":        {"retailer", "kafkaio"},
 }
 
 // testArrows are what a room's tests may import beside that: real parts to run against.

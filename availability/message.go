@@ -4,10 +4,11 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"onhand/jsonread"
+	"onhand/kafkaio"
 	"onhand/ledger"
 )
 
-var eventHeaders = []kafka.Header{{Key: "content-type", Value: []byte("application/cloudevents+json")}}
+var eventHeaders = kafkaio.EncodeHeaders(kafka.Header{Key: "content-type", Value: []byte("application/cloudevents+json")})
 
 // appendKey appends sku|location.
 func (p *Publisher) appendKey(dst []byte, s *Signal) []byte {
@@ -25,21 +26,24 @@ func (p *Publisher) gone(s *Signal) bool {
 // stateSeq is the latest entry that the state is known to include.
 func stateSeq(s *Signal) ledger.Seq { return max(s.Seq, s.Row.Seq) }
 
-// appendEvent appends a CloudEvent in structured mode whose data is the position's
-// state. Its id is made of seq and position: a repeat has the same, so that source
-// and id tell it, as does seq.
-func (p *Publisher) appendEvent(dst []byte, s *Signal, kind string, now ledger.Millis) []byte {
+// Each event begins with its type; the rest is the same in both topics.
+var (
+	stateBegin  = []byte(`{"specversion":"1.0","type":"onhand.availability`)
+	signalBegin = []byte(`{"specversion":"1.0","type":"onhand.freshness`)
+)
+
+// appendEvent appends what follows the type of a CloudEvent in structured mode whose
+// data is the position's state. Its id is made of seq and position: a repeat has the
+// same, so that source and id tell it, as does seq.
+func (p *Publisher) appendEvent(dst []byte, s *Signal, key []byte, now ledger.Millis) []byte {
 	seq := stateSeq(s)
-	key := p.appendKey(nil, s)
-	dst = append(dst, `{"specversion":"1.0","type":"`...)
-	dst = append(dst, kind...)
 	dst = append(dst, `","source":`...)
 	dst = jsonread.AppendString(dst, p.opts.Source)
 	dst = append(dst, `,"id":`...)
-	id := append(appendInt(nil, int64(seq)), '|')
-	dst = jsonread.AppendString(dst, string(append(id, key...)))
+	var id [320]byte // a seq, a SKU and a location
+	dst = jsonread.AppendBytes(dst, append(append(appendInt(id[:0], int64(seq)), '|'), key...))
 	dst = append(dst, `,"subject":`...)
-	dst = jsonread.AppendString(dst, string(key))
+	dst = jsonread.AppendBytes(dst, key)
 	dst = append(dst, `,"time":"`...)
 	dst = jsonread.AppendTime(dst, int64(now))
 	dst = append(dst, `","datacontenttype":"application/json","data":`...)

@@ -11,6 +11,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/segmentio/kafka-go"
 
+	"onhand/kafkaio"
 	"onhand/ledger"
 )
 
@@ -47,8 +48,8 @@ func (o PublisherOptions) fill() PublisherOptions {
 // windowMax is the longest that a signal may be put off.
 const windowMax = time.Second
 
-// messageBytes is about the most that the messages of one signal take.
-const messageBytes = 2048
+// recordsAtOnce is after how many records they are sent.
+const recordsAtOnce = 4096
 
 // retryFirst is the pause after the first attempt that was in vain.
 const retryFirst = 50 * time.Millisecond
@@ -62,15 +63,14 @@ type Publisher struct {
 	stock     *Stock
 	opts      PublisherOptions
 	follower  *ledger.Follower
-	writer    *kafka.Writer
+	producer  *producer
 	transport *kafka.Transport
 	gauges    *metrics.Set
 	cursor    *metrics.Gauge
 	stop      context.CancelFunc
 	done      sync.WaitGroup
 
-	messages []kafka.Message // of one attempt
-	buf      []byte          // memory for further keys and values
+	key, rest []byte // of the signal being rendered
 }
 
 // StartPublisher goes on where the last publisher of this ledger stopped, or begins
@@ -86,17 +86,8 @@ func StartPublisher(s *Stock, o PublisherOptions) (*Publisher, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Publisher{stock: s, opts: o, follower: f, gauges: metrics.NewSet(), stop: cancel,
-		transport: &kafka.Transport{Dial: dialUntil(ctx)}}
-	p.writer = &kafka.Writer{
-		Addr:         kafka.TCP(o.Brokers...),
-		Balancer:     kafka.Murmur2Balancer{Consistent: true}, // as Java producers place keys
-		RequiredAcks: kafka.RequireAll,
-		MaxAttempts:  1, // write tries again, and knows when to stop
-		BatchSize:    5000,
-		BatchBytes:   900 << 10, // brokers take 1 MiB unless told otherwise
-		BatchTimeout: 2 * time.Millisecond,
-		Transport:    p.transport,
-	}
+		transport: &kafka.Transport{Dial: kafkaio.DialUntil(ctx)}}
+	p.producer = newProducer(o.Brokers, p.transport, o.Availability, o.Freshness)
 	p.cursor = p.gauges.NewGauge("onhand_availability_publisher_cursor_seq", nil)
 	p.cursor.Set(float64(f.Cursor()))
 	p.gauges.NewGauge("onhand_availability_publisher_behind_entries", func() float64 {
@@ -116,9 +107,8 @@ func (p *Publisher) Close() error {
 	p.stop()
 	p.done.Wait()
 	metrics.UnregisterSet(p.gauges, true)
-	err := p.writer.Close()
 	p.transport.CloseIdleConnections()
-	return err
+	return nil
 }
 
 // run publishes until ctx ends or the ledger closes. Any other end is an error of
@@ -145,11 +135,24 @@ func (p *Publisher) run(ctx context.Context) error {
 
 // publish returns once the broker has all of the window.
 func (p *Publisher) publish(ctx context.Context, w *window) error {
+	for {
+		err := p.tryToPublish(ctx, w)
+		if !errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return err
+		}
+		// A topic was made anew with fewer partitions: keys lie elsewhere now.
+		p.producer.forget()
+	}
+}
+
+func (p *Publisher) tryToPublish(ctx context.Context, w *window) error {
+	if err := p.insist(ctx, p.producer.ready); err != nil {
+		return err
+	}
 	var failed error
 	now := p.stock.ledger.Now()
 	err := w.each(func(s *Signal) bool {
-		p.add(s, now)
-		if len(p.messages) >= 2*signalsAtOnce {
+		if full := p.add(s, now); full || p.producer.waiting() >= recordsAtOnce {
 			failed = p.write(ctx)
 		}
 		return failed == nil
@@ -157,57 +160,55 @@ func (p *Publisher) publish(ctx context.Context, w *window) error {
 	if err == nil {
 		err = failed
 	}
-	if err == nil {
+	if err == nil && p.producer.waiting() > 0 {
 		err = p.write(ctx)
 	}
 	return err
 }
 
-// add renders the messages of a signal.
-func (p *Publisher) add(s *Signal, now ledger.Millis) {
-	var key, state, freshness []byte
-	if cap(p.buf) < messageBytes {
-		p.buf = make([]byte, 0, 256*messageBytes)
-	}
-	mark := func() []byte { // what was appended since the last mark
-		b := p.buf[:len(p.buf):len(p.buf)]
-		p.buf = p.buf[len(p.buf):]
-		return b
-	}
-	p.buf = p.appendKey(p.buf, s)
-	key = mark()
+// add renders the records of a signal, and says whether a batch is full.
+func (p *Publisher) add(s *Signal, now ledger.Millis) (full bool) {
+	states, signals := p.producer.topics[p.opts.Availability], p.producer.topics[p.opts.Freshness]
+	p.key = p.appendKey(p.key[:0], s)
 	if p.gone(s) {
 		// Null is how a compacted topic forgets a key.
-		p.messages = append(p.messages, kafka.Message{Topic: p.opts.Availability, Key: key})
-		return
+		return states.add(int64(now), nil, p.key)
 	}
-	p.buf = p.appendEvent(p.buf, s, "onhand.availability", now)
-	state = mark()
-	p.messages = append(p.messages, kafka.Message{Topic: p.opts.Availability, Key: key, Value: state, Headers: eventHeaders})
+	p.rest = p.appendEvent(p.rest[:0], s, p.key, now)
+	full = states.add(int64(now), eventHeaders, p.key, stateBegin, p.rest)
 	if s.Changed {
-		p.buf = p.appendEvent(p.buf, s, "onhand.freshness", now)
-		freshness = mark()
-		p.messages = append(p.messages, kafka.Message{Topic: p.opts.Freshness, Key: key, Value: freshness, Headers: eventHeaders})
+		full = signals.add(int64(now), eventHeaders, p.key, signalBegin, p.rest) || full
 	}
+	return full
 }
 
-// write returns once the broker has all messages, trying for as long as it takes,
-// or with ctx's error.
+// write returns once the broker has all records, or with ctx's error.
 func (p *Publisher) write(ctx context.Context) error {
-	start, pause := time.Now(), retryFirst
-	left := p.messages
-	for len(left) > 0 {
-		err := p.writer.WriteMessages(ctx, left...)
+	start, n := time.Now(), p.producer.waiting()
+	if err := p.insist(ctx, p.producer.flush); err != nil {
+		return err
+	}
+	published.Add(n)
+	publishSeconds.UpdateDuration(start)
+	return nil
+}
+
+// insist tries for as long as it takes, or until ctx ends, and then gives its error.
+func (p *Publisher) insist(ctx context.Context, try func(context.Context) error) error {
+	for pause := retryFirst; ; pause = min(2*pause, p.opts.RetryMax) {
+		err := try(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err == nil {
-			break
+			return nil
 		}
 		publishFailures.Inc()
-		left, err = unwritten(left, err)
+		if pause > retryFirst && p.producer.waiting() > 0 && errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return err
+		}
 		if pause == p.opts.RetryMax { // one that is away for a moment is no news
-			slog.Warn("publish availability: the broker does not take it", "error", err, "messages", len(left))
+			slog.Warn("publish availability: the broker does not take it", "error", err, "records", p.producer.waiting())
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -216,26 +217,5 @@ func (p *Publisher) write(ctx context.Context) error {
 			timer.Stop()
 			return ctx.Err()
 		}
-		pause = min(2*pause, p.opts.RetryMax)
 	}
-	published.Add(len(p.messages))
-	publishSeconds.UpdateDuration(start)
-	clear(p.messages)
-	p.messages = p.messages[:0]
-	return nil
-}
-
-// unwritten are the messages from the first on that an attempt did not bring to the
-// broker, and why: later ones of the same key must come after it again.
-func unwritten(messages []kafka.Message, err error) ([]kafka.Message, error) {
-	var each kafka.WriteErrors
-	if !errors.As(err, &each) || len(each) != len(messages) {
-		return messages, err
-	}
-	for i := range messages {
-		if each[i] != nil {
-			return messages[i:], each[i]
-		}
-	}
-	return nil, nil
 }

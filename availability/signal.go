@@ -40,27 +40,24 @@ type window struct {
 	master   master
 	most     int // positions after which it is closed; it bounds the memory taken
 
-	from, to ledger.Seq // the window holds the entries after from, up to to
-	gap      bool       // the journal is no longer kept back to from
-	touched  map[position]touch
+	from, to ledger.Seq       // the window holds the entries after from, up to to
+	gap      bool             // the journal is no longer kept back to from
+	index    map[uint64]int32 // by SKU and location: the place in touched
+	touched  []touch
 	scope    scope
-	order    []position
 	signals  []Signal
-}
-
-type position struct {
-	sku ledger.SKU
-	loc ledger.Location
 }
 
 // touch is what the entries of a window did to a position.
 type touch struct {
+	sku    ledger.SKU
+	loc    ledger.Location
 	before ledger.Figures // at the window's beginning
-	seq    ledger.Seq
+	seq    ledger.Seq     // of the latest of them
 }
 
 func (s *Stock) window(f *ledger.Follower, positionsMax int) *window {
-	return &window{stock: s, follower: f, most: positionsMax, master: newMaster(s.ledger), touched: make(map[position]touch)}
+	return &window{stock: s, follower: f, most: positionsMax, master: newMaster(s.ledger), index: make(map[uint64]int32)}
 }
 
 // gatherBusy is gather, but a window with many positions stays open up to longest:
@@ -76,7 +73,8 @@ func (w *window) gatherBusy(ctx context.Context, length, longest time.Duration) 
 // ends with ctx's error or ledger.ErrClosed, or early where the journal is read
 // faster than that.
 func (w *window) gather(ctx context.Context, length time.Duration) error {
-	clear(w.touched)
+	clear(w.index)
+	w.touched = w.touched[:0]
 	w.scope = scope{}
 	w.gap, w.signals = false, w.signals[:0]
 	w.from = w.follower.Cursor()
@@ -120,13 +118,14 @@ func (w *window) next(ctx context.Context) error {
 func (w *window) add(e *ledger.Entry) {
 	for i := range e.Lines {
 		ln := &e.Lines[i]
-		k := position{ln.SKU, ln.Location}
-		t, ok := w.touched[k]
+		k := uint64(ln.SKU)<<32 | uint64(ln.Location)
+		at, ok := w.index[k]
 		if !ok {
-			t.before = before(ln)
+			at = int32(len(w.touched))
+			w.index[k] = at
+			w.touched = append(w.touched, touch{sku: ln.SKU, loc: ln.Location, before: before(ln)})
 		}
-		t.seq = e.Seq
-		w.touched[k] = t
+		w.touched[at].seq = e.Seq
 	}
 	w.master.note(e, &w.scope)
 }
@@ -144,26 +143,22 @@ func before(ln *ledger.EntryLine) ledger.Figures {
 // their latest entry, then those that changes of master data or rules concern. It
 // ends early when yield returns false, and then with an error if the ledger stopped.
 func (w *window) each(yield func(*Signal) bool) error {
-	w.order = w.order[:0]
-	for k := range w.touched {
-		w.order = append(w.order, k)
-	}
-	slices.SortFunc(w.order, func(a, b position) int {
-		return cmp.Or(cmp.Compare(w.touched[a].seq, w.touched[b].seq), cmp.Compare(a.sku, b.sku), cmp.Compare(a.loc, b.loc))
+	slices.SortFunc(w.touched, func(a, b touch) int {
+		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.sku, b.sku), cmp.Compare(a.loc, b.loc))
 	})
-	for i, k := range w.order {
-		t := w.touched[k]
+	for i := range w.touched {
+		t := &w.touched[i]
 		// A position that moved again later in the window is told of there, so
 		// everything up to this seq has been told, but for others of the same
 		// entry and what the scope still holds.
 		safe := t.seq
-		if i+1 < len(w.order) && w.touched[w.order[i+1]].seq == t.seq {
+		if i+1 < len(w.touched) && w.touched[i+1].seq == t.seq {
 			safe--
 		}
-		row, _ := w.stock.ledger.Position(k.sku, k.loc, w.stock.ledger.Now())
+		row, _ := w.stock.ledger.Position(t.sku, t.loc, w.stock.ledger.Now())
 		was := row
 		was.Figures = t.before
-		w.signals = append(w.signals, Signal{SKU: k.sku, Row: row, Seq: t.seq, Safe: w.scope.clamp(safe),
+		w.signals = append(w.signals, Signal{SKU: t.sku, Row: row, Seq: t.seq, Safe: w.scope.clamp(safe),
 			Changed: was.Available() != row.Available()})
 		if len(w.signals) == signalsAtOnce {
 			if more, err := w.emit(yield); !more {

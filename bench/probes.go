@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"onhand/kafkaio"
 )
 
 // tick is how often the background load publishes what is due: as long as producers of
@@ -17,7 +19,7 @@ const tick = 10 * time.Millisecond
 // processor time that the service would miss.
 type packed struct {
 	to    *partition
-	batch *recordBatch
+	batch *kafkaio.Batch
 	at    time.Duration // since the beginning
 }
 
@@ -53,7 +55,7 @@ func (g *ingestScenario) measureLatency(ctx context.Context, r *report, s *servi
 	}
 	events := int64(0)
 	for _, l := range load {
-		events += int64(l.batch.count)
+		events += int64(l.batch.Len())
 	}
 	at := fmt.Sprintf(" at %s events/s", grouped(rate))
 	r.add("load"+at, "events", 0, events, busy, nil)
@@ -74,16 +76,16 @@ func (g *ingestScenario) pack(p *producer, rate float64) (all []packed, err erro
 	}
 	n := 0
 	for at := time.Duration(0); at < g.Duration; at += tick {
-		open := map[*partition]*recordBatch{}
+		open := map[*partition]*kafkaio.Batch{}
 		for ; float64(n) < (at+tick).Seconds()*rate; n++ {
 			record := g.next()
 			to := p.partitions[record.Topic][p.place(record.Topic, record.Key)]
 			b := open[to]
 			if b == nil {
-				b = &recordBatch{}
+				b = &kafkaio.Batch{}
 				open[to] = b
 			}
-			b.add(record.Key, record.Value, time.Now().UnixMilli())
+			b.Add(time.Now().UnixMilli(), nil, record.Key, record.Value)
 		}
 		for to, b := range open {
 			all = append(all, packed{to, b, at})

@@ -12,6 +12,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+
+	"onhand/kafkaio"
 )
 
 const (
@@ -37,9 +39,9 @@ type producer struct {
 type partition struct {
 	topic string
 	index int
-	open  *recordBatch
-	queue chan *recordBatch
-	spare chan *recordBatch
+	open  *kafkaio.Batch
+	queue chan *kafkaio.Batch
+	spare chan *kafkaio.Batch
 }
 
 // newProducer looks up the topics, which must be there.
@@ -58,8 +60,8 @@ func newProducer(ctx context.Context, addr string, topics ...string) (*producer,
 			return nil, err
 		}
 		for i := range n {
-			part := &partition{topic: topic, index: i, open: &recordBatch{},
-				queue: make(chan *recordBatch, batchesAhead), spare: make(chan *recordBatch, batchesAhead+1)}
+			part := &partition{topic: topic, index: i, open: &kafkaio.Batch{},
+				queue: make(chan *kafkaio.Batch, batchesAhead), spare: make(chan *kafkaio.Batch, batchesAhead+1)}
 			p.partitions[topic] = append(p.partitions[topic], part)
 		}
 	}
@@ -114,14 +116,14 @@ func (p *producer) send(topic string, key, value []byte) {
 // sendTo is send for a partition chosen by the caller.
 func (p *producer) sendTo(topic string, index int, key, value []byte) {
 	part := p.partitions[topic][index]
-	part.open.add(key, value, time.Now().UnixMilli())
-	if part.open.count >= batchRecordsMax || len(part.open.bytes) >= batchBytesMax {
+	part.open.Add(time.Now().UnixMilli(), nil, key, value)
+	if part.open.Len() >= batchRecordsMax || part.open.Bytes() >= batchBytesMax {
 		p.handOver(part)
 	}
 }
 
 func (p *producer) handOver(part *partition) {
-	if part.open.count == 0 {
+	if part.open.Len() == 0 {
 		return
 	}
 	p.unsent.Add(1)
@@ -129,7 +131,7 @@ func (p *producer) handOver(part *partition) {
 	select {
 	case part.open = <-part.spare:
 	default:
-		part.open = &recordBatch{}
+		part.open = &kafkaio.Batch{}
 	}
 }
 
@@ -164,7 +166,7 @@ func (p *producer) run(part *partition) {
 				p.failure.CompareAndSwap(nil, &err)
 			}
 		}
-		b.reset()
+		b.Reset()
 		select {
 		case part.spare <- b:
 		default:
@@ -173,16 +175,16 @@ func (p *producer) run(part *partition) {
 	}
 }
 
-func (p *producer) produce(part *partition, b *recordBatch) error {
+func (p *producer) produce(part *partition, b *kafkaio.Batch) error {
 	res, err := p.client.RawProduce(p.ctx, &kafka.RawProduceRequest{
 		Topic: part.topic, Partition: part.index, RequiredAcks: kafka.RequireAll,
-		RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(b.seal())},
+		RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(b.Seal())},
 	})
 	if err == nil {
 		err = res.Error
 	}
 	if err != nil {
-		return fmt.Errorf("publish %d records to %s partition %d: %w", b.count, part.topic, part.index, err)
+		return fmt.Errorf("publish %d records to %s partition %d: %w", b.Len(), part.topic, part.index, err)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
 
+	"onhand/kafkaio"
 	"onhand/ledger"
 )
 
@@ -98,7 +99,7 @@ func NewConsumer(o ConsumerOptions) (*Consumer, error) {
 // Run reads until ctx ends, and returns when all its goroutines have. A broker that
 // is away and a topic that is not there are waited for. It is called once.
 func (c *Consumer) Run(ctx context.Context) {
-	transport := &kafka.Transport{ClientID: "onhand", MetadataTTL: c.MetadataEvery, TLS: c.TLS, SASL: c.SASL, Dial: dialUntil(ctx)}
+	transport := &kafka.Transport{ClientID: "onhand", MetadataTTL: c.MetadataEvery, TLS: c.TLS, SASL: c.SASL, Dial: kafkaio.DialUntil(ctx)}
 	defer transport.CloseIdleConnections()
 	c.client = &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: transport}
 	metrics.RegisterSet(c.metrics)

@@ -13,6 +13,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
 
+	"onhand/kafkaio"
 	"onhand/ledger"
 )
 
@@ -68,7 +69,7 @@ func NewPublisher(o PublisherOptions) (*Publisher, error) {
 
 // Run publishes until ctx ends or the ledger is closed. It is called once.
 func (p *Publisher) Run(ctx context.Context) {
-	transport := &kafka.Transport{ClientID: "onhand", MetadataTTL: time.Second, TLS: p.TLS, SASL: p.SASL, Dial: dialUntil(ctx)}
+	transport := &kafka.Transport{ClientID: "onhand", MetadataTTL: time.Second, TLS: p.TLS, SASL: p.SASL, Dial: kafkaio.DialUntil(ctx)}
 	defer transport.CloseIdleConnections()
 	p.writer = &kafka.Writer{Addr: kafka.TCP(p.Brokers...), Topic: p.Topic, Balancer: &kafka.Hash{},
 		RequiredAcks: kafka.RequireAll, BatchTimeout: 5 * time.Millisecond, BatchBytes: int64(p.MessageBytesMax),

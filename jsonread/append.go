@@ -3,9 +3,15 @@ package jsonread
 import (
 	"strconv"
 	"unicode/utf8"
+	"unsafe"
 )
 
 const hexDigits = "0123456789abcdef"
+
+// AppendBytes is AppendString for text that is bytes.
+func AppendBytes(dst, text []byte) []byte {
+	return AppendString(dst, unsafe.String(unsafe.SliceData(text), len(text))) // which keeps none of it
+}
 
 // AppendString appends s as a JSON string. Quotes, backslashes and control
 // characters are escaped, and U+2028 and U+2029, which end a line in older

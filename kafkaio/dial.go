@@ -1,4 +1,4 @@
-package availability
+package kafkaio
 
 import (
 	"context"
@@ -8,9 +8,9 @@ import (
 
 const dialTimeout = 3 * time.Second
 
-// dialUntil dials connections that end with ctx. Without it a broker that took a
+// DialUntil dials connections that end with ctx. Without it a broker that took a
 // request and says nothing more would hold up the end for as long as it may take.
-func dialUntil(ctx context.Context) func(context.Context, string, string) (net.Conn, error) {
+func DialUntil(ctx context.Context) func(context.Context, string, string) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	return func(dialing context.Context, network, address string) (net.Conn, error) {
 		if err := ctx.Err(); err != nil {

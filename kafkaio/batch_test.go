@@ -1,4 +1,4 @@
-package main
+package kafkaio
 
 import (
 	"bytes"
@@ -7,19 +7,20 @@ import (
 	"io"
 	"testing"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 )
 
-// TestRecordBatchIsReadByKafkaGo also checks the checksum, which kafka-go verifies.
-func TestRecordBatchIsReadByKafkaGo(t *testing.T) {
-	var b recordBatch
+// TestBatchIsReadByKafkaGo also checks the checksum, which kafka-go verifies.
+func TestBatchIsReadByKafkaGo(t *testing.T) {
+	var b Batch
 	for round := range 2 { // a batch is used again after its reset
 		const n = 1000
 		for i := range n {
-			b.add(fmt.Appendf(nil, "key-%d", i), bytes.Repeat([]byte{byte(i)}, i), int64(1_700_000_000_000+i-round*7))
+			b.Add(int64(1_700_000_000_000+i-round*7), EncodeHeaders(kafka.Header{Key: "h", Value: []byte("v")}), fmt.Appendf(nil, "key-%d", i), bytes.Repeat([]byte{byte(i)}, i/2), bytes.Repeat([]byte{byte(i)}, i-i/2))
 		}
 		var set protocol.RecordSet
-		if _, err := set.ReadFrom(bytes.NewReader(b.seal())); err != nil {
+		if _, err := set.ReadFrom(bytes.NewReader(b.Seal())); err != nil {
 			t.Fatal(err)
 		}
 		for i := range n + 1 {
@@ -36,6 +37,6 @@ func TestRecordBatchIsReadByKafkaGo(t *testing.T) {
 				t.Fatalf("record %d was read as offset %d, key %s, %d bytes, time %s", i, r.Offset, key, len(value), r.Time)
 			}
 		}
-		b.reset()
+		b.Reset()
 	}
 }
