@@ -199,7 +199,7 @@ func (c *checker) line(e *Entry, ln *EntryLine) {
 	if p == nil {
 		p = c.replica.shardOf(ln.SKU).openPage(ln.SKU).open(ln.Location)
 		if ln.Prev != 0 && ln.Prev < c.from { // its beginning is no longer kept
-			p.seq = ln.Prev
+			p.setSeq(ln.Prev)
 			p.Figures = Figures{ln.After.OnHand - ln.Delta.OnHand, ln.After.Unsellable - ln.Delta.Unsellable,
 				ln.After.Held - ln.Delta.Held, ln.After.Committed - ln.Delta.Committed}
 		}
@@ -215,15 +215,15 @@ func (c *checker) line(e *Entry, ln *EntryLine) {
 	case e.Kind.movement() && ln.Moved != 0:
 		c.moves[k] = append(c.moves[k], move{e.Time, ln.Moved})
 		want := ln.Moved
-		if e.Time <= p.countedAt {
+		if e.Time <= p.countedAt() {
 			want = 0
 		}
 		if ln.Delta.OnHand != want && c.from <= 1 {
 			c.find("entry %d moved on hand of SKU %d at location %d by %d, not by %d", e.Seq, ln.SKU, ln.Location, ln.Delta.OnHand, want)
 		}
 	case ln.Settled:
-		if e.Time < p.countedAt {
-			c.find("entry %d settles SKU %d at location %d as of %d, after a count as of %d", e.Seq, ln.SKU, ln.Location, e.Time, p.countedAt)
+		if e.Time < p.countedAt() {
+			c.find("entry %d settles SKU %d at location %d as of %d, after a count as of %d", e.Seq, ln.SKU, ln.Location, e.Time, p.countedAt())
 		}
 		later := c.moves[k][:0]
 		want := int64(ln.Moved)
@@ -322,10 +322,10 @@ func (c *checker) comparePositions(l *Ledger) {
 			a := p.positions[i]
 			b := q.find(a.loc)
 			switch {
-			case b == nil && a.seq >= c.from:
+			case b == nil && a.seq() >= c.from:
 				c.find("SKU %d at location %d is %+v, of which the journal knows nothing", id, a.loc, a.Figures)
-			case b != nil && (a.Figures != b.Figures || a.seq != b.seq):
-				c.find("SKU %d at location %d is %+v since entry %d, the journal says %+v since entry %d", id, a.loc, a.Figures, a.seq, b.Figures, b.seq)
+			case b != nil && (a.Figures != b.Figures || a.seq() != b.seq()):
+				c.find("SKU %d at location %d is %+v since entry %d, the journal says %+v since entry %d", id, a.loc, a.Figures, a.seq(), b.Figures, b.seq())
 			case b != nil && c.from <= 1 && a != *b:
 				c.find("SKU %d at location %d is %+v, the journal says %+v", id, a.loc, a, *b)
 			}

@@ -198,7 +198,7 @@ func (w *checkpointWriter) names() error {
 		s.fresh = nil
 		values := make([]seen, len(fresh))
 		for j, h := range fresh {
-			values[j] = s.seen[h]
+			values[j], _ = s.seen.get(h)
 		}
 		s.mu.Unlock()
 		for j, h := range fresh {
@@ -264,9 +264,10 @@ func (w *checkpointWriter) evict() {
 		for i := range l.names.shards {
 			s := &l.names.shards[i]
 			s.mu.Lock()
-			kept := make(map[Hash]seen, len(s.fresh))
+			var kept seenTable
 			for _, h := range s.fresh {
-				kept[h] = s.seen[h]
+				v, _ := s.seen.get(h)
+				kept.put(h, v)
 			}
 			s.seen = kept
 			s.mu.Unlock()

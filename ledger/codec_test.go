@@ -65,6 +65,11 @@ func TestEntriesReadBack(t *testing.T) {
 	}
 }
 
+func sixOf(v uint64) (s six) {
+	s.set(v)
+	return s
+}
+
 func TestPagesReadBack(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 1000 {
@@ -73,7 +78,7 @@ func TestPagesReadBack(t *testing.T) {
 		for range rng.IntN(20) {
 			loc += 1 + Location(rng.Uint32N(1000))
 			p.positions = append(p.positions, position{Figures: Figures{Qty(rng.Int32()), Qty(rng.IntN(2)), Qty(rng.IntN(3)), Qty(rng.IntN(2))},
-				loc: loc, lastEvent: Millis(rng.IntN(3)) * 1_800_000_000_000, countedAt: Millis(rng.IntN(2)) * Millis(rng.Uint32()), seq: Seq(rng.Uint32())})
+				loc: loc, last: sixOf(rng.Uint64N(3) * 1_800_000_000_000), counted: sixOf(rng.Uint64N(2) * uint64(rng.Uint32())), head: sixOf(rng.Uint64() & sixMax)})
 		}
 		b := p.append(nil, 99)
 		got, seq, err := decodePage(b)
@@ -148,7 +153,7 @@ func FuzzBlock(f *testing.F) {
 }
 
 func FuzzPage(f *testing.F) {
-	p := page{positions: []position{{loc: 3, Figures: Figures{1, 2, 3, 4}, seq: 9, lastEvent: 5, countedAt: 6}, {loc: 4}}}
+	p := page{positions: []position{{loc: 3, Figures: Figures{1, 2, 3, 4}, head: sixOf(9), last: sixOf(5), counted: sixOf(6)}, {loc: 4}}}
 	f.Add(p.append(nil, 10))
 	f.Fuzz(func(t *testing.T, v []byte) { decodePage(v) })
 }
@@ -183,7 +188,7 @@ func TestPageIndex(t *testing.T) {
 		gap := 1 + rng.Uint32N(40)
 		for range rng.IntN(60) {
 			loc += 1 + Location(rng.Uint32N(gap))
-			p.positions = append(p.positions, position{loc: loc})
+			p.positions, p.top = append(p.positions, position{loc: loc}), loc
 		}
 		for want := Location(1); want < loc+3; want++ {
 			i, ok := p.index(want)

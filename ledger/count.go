@@ -95,11 +95,11 @@ type history struct {
 func (c *Count) missing(l *Ledger, e *entryDraft, since map[SKU]history, t Millis) (out []history) {
 	for i := range e.lines {
 		p := l.position(e.lines[i].SKU, c.Location)
-		if p == nil || p.countedAt > t || (p.lastEvent <= t && p.countedAt != t) {
+		if p == nil || p.countedAt() > t || (p.lastEvent() <= t && p.countedAt() != t) {
 			continue
 		}
-		if h := since[e.lines[i].SKU]; h.head != p.seq {
-			out = append(out, history{e.lines[i].SKU, p.seq, h.head, h.moved, h.later})
+		if h := since[e.lines[i].SKU]; h.head != p.seq() {
+			out = append(out, history{e.lines[i].SKU, p.seq(), h.head, h.moved, h.later})
 		}
 	}
 	return out
@@ -150,7 +150,7 @@ const recordedSlackMillis = 60_000
 func (c *Count) settle(l *Ledger, e *entryDraft, ln *EntryLine, since map[SKU]history, t Millis) error {
 	p := l.position(ln.SKU, c.Location)
 	h := since[ln.SKU]
-	if p != nil && (p.countedAt > t || p.countedAt == t && h.later) {
+	if p != nil && (p.countedAt() > t || p.countedAt() == t && h.later) {
 		return nil
 	}
 	ln.Settled = true

@@ -135,6 +135,7 @@ type entryDraft struct {
 	payload     []byte
 	letter      Seq // with KindLetterClosed: the dead letter
 	encoded     []byte
+	warmed      int // keeps the reads of warm
 }
 
 // drafts are used again: an event would otherwise cost five allocations.

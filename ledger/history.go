@@ -148,7 +148,7 @@ func (l *Ledger) History(sku SKU, loc Location, before Seq, limit int) (out []Po
 	p := sh.page(sku).find(loc)
 	var head Seq
 	if p != nil {
-		head = p.seq
+		head = p.seq()
 	}
 	sh.mu.RUnlock()
 	if p == nil {

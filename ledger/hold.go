@@ -132,18 +132,18 @@ func (l *Ledger) available(sku SKU, loc Location, own Qty) Qty {
 
 // checkPlaces refuses positions that master data does not know any more, or
 // whose location is inactive, naming each.
-func (l *Ledger) checkPlaces(n int, at func(int) (SKU, Location)) error {
+func (l *Ledger) checkPlaces(n int, line func(int) (SKU, Location)) error {
 	var inactive []Shortfall
 	for i := range n {
-		sku, loc := at(i)
-		if rec := l.catalogue.skus.get(uint32(sku)); rec == nil || rec.deleted {
+		sku, loc := line(i)
+		if !l.catalogue.skus.trait(uint32(sku)).known() {
 			return &Refused{Code: UnknownSKU, Detail: quoted([]byte(l.SKUName(sku))), Short: []Shortfall{{SKU: sku, Location: loc}}}
 		}
-		rec := l.catalogue.locations.get(uint32(loc))
-		if rec == nil || rec.deleted {
+		at := l.catalogue.locations.trait(uint32(loc))
+		if !at.known() {
 			return &Refused{Code: UnknownLocation, Detail: quoted([]byte(l.LocationName(loc))), Short: []Shortfall{{SKU: sku, Location: loc}}}
 		}
-		if !rec.info.Active {
+		if !at.active() {
 			inactive = append(inactive, Shortfall{SKU: sku, Location: loc})
 		}
 	}

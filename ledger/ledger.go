@@ -37,7 +37,7 @@ type Options struct {
 	CheckpointEvery  time.Duration // between checkpoints; default 30 s, negative: only when asked
 	CheckpointBytes  int64         // journal bytes after which one is made sooner; default 256 MiB
 	QueueBytesMax    int           // journal bytes that may wait for the disk; default 32 MiB
-	NamesInMemoryMax int           // names of events kept in memory; default 8 million, some 24 bytes each
+	NamesInMemoryMax int           // names of events kept in memory; default 8 million, 43 to 85 bytes each
 	CacheBytes       int64         // Pebble's block cache; default 128 MiB
 	MemTableBytes    uint64        // Pebble's memtable; default 64 MiB
 	FreeBytesMin     uint64        // no change is taken below this much free disk; default 256 MiB

@@ -27,7 +27,7 @@ func (l *Ledger) eventTime(said, received Millis) (t Millis, skewed bool, err er
 	if said > received+l.opts.MaxSkewMillis {
 		return received, true, nil
 	}
-	if said < received-l.opts.EventRetentionMillis {
+	if said < max(1, received-l.opts.EventRetentionMillis) { // positions keep no time before 1970
 		return 0, false, refuse(TooOld, fmt.Sprintf("it is %d days old, and names of events are kept for %d",
 			(received-said)/dayMillis, l.opts.EventRetentionMillis/dayMillis))
 	}

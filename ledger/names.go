@@ -62,14 +62,14 @@ type names struct {
 
 type nameShard struct {
 	mu    sync.Mutex // held from the check until the entry has its seq
-	seen  map[Hash]seen
+	seen  seenTable
 	fresh []Hash // not yet written to their own key
 	_     [32]byte
 }
 
 func (n *names) init() {
 	for i := range n.shards {
-		n.shards[i].seen = make(map[Hash]seen)
+		n.shards[i].seen = seenTable{}
 	}
 	n.complete.Store(true)
 }
@@ -80,7 +80,7 @@ func (n *names) size() (total int) {
 	for i := range n.shards {
 		s := &n.shards[i]
 		s.mu.Lock()
-		total += len(s.seen)
+		total += s.seen.used
 		s.mu.Unlock()
 	}
 	return total
@@ -102,7 +102,7 @@ func (s eventSlot) taken(seq Seq) {
 }
 
 func (s *nameShard) put(h Hash, v seen) {
-	s.seen[h] = v
+	s.seen.put(h, v)
 	s.fresh = append(s.fresh, h)
 }
 
@@ -123,7 +123,7 @@ func (l *Ledger) beginEvent(n EventName) (eventSlot, *Result, error) {
 	looked, generation := false, uint64(0)
 	for {
 		s.mu.Lock()
-		old, ok := s.seen[h]
+		old, ok := s.seen.get(h)
 		if !ok && (looked && generation == l.evictions.Load() || l.names.complete.Load()) {
 			return eventSlot{s, h, n}, nil, nil
 		}
@@ -150,7 +150,7 @@ func (l *Ledger) beginEvent(n EventName) (eventSlot, *Result, error) {
 func (l *Ledger) Recall(h Hash) (seq Seq, content uint64, ok bool, err error) {
 	s := l.names.shard(h)
 	s.mu.Lock()
-	v, ok := s.seen[h]
+	v, ok := s.seen.get(h)
 	s.mu.Unlock()
 	if !ok && !l.names.complete.Load() {
 		v, ok, err = l.nameOnDisk(h)

@@ -24,7 +24,11 @@ func (p *page) append(b []byte, seq Seq) []byte {
 	start := len(b)
 	b = binary.AppendUvarint(b, uint64(seq))
 	b = binary.AppendUvarint(b, uint64(len(p.positions)))
-	var prev position
+	var prev struct {
+		loc             Location
+		seq             Seq
+		last, countedAt Millis
+	}
 	for i := range p.positions {
 		q := &p.positions[i]
 		var flags byte
@@ -37,16 +41,16 @@ func (p *page) append(b []byte, seq Seq) []byte {
 		if q.Committed != 0 {
 			flags |= posCommitted
 		}
-		if q.lastEvent != 0 {
+		if q.lastEvent() != 0 {
 			flags |= posLastEvent
 		}
-		if q.countedAt != 0 {
+		if q.countedAt() != 0 {
 			flags |= posCounted
 		}
 		b = append(b, flags)
 		b = binary.AppendUvarint(b, uint64(q.loc-prev.loc))
 		b = binary.AppendVarint(b, int64(q.OnHand))
-		b = binary.AppendVarint(b, int64(q.seq)-int64(prev.seq))
+		b = binary.AppendVarint(b, int64(q.seq())-int64(prev.seq))
 		if flags&posUnsellable != 0 {
 			b = binary.AppendVarint(b, int64(q.Unsellable))
 		}
@@ -57,14 +61,14 @@ func (p *page) append(b []byte, seq Seq) []byte {
 			b = binary.AppendVarint(b, int64(q.Committed))
 		}
 		if flags&posLastEvent != 0 {
-			b = binary.AppendVarint(b, int64(q.lastEvent-prev.lastEvent))
-			prev.lastEvent = q.lastEvent
+			b = binary.AppendVarint(b, int64(q.lastEvent()-prev.last))
+			prev.last = q.lastEvent()
 		}
 		if flags&posCounted != 0 {
-			b = binary.AppendVarint(b, int64(q.countedAt-prev.countedAt))
-			prev.countedAt = q.countedAt
+			b = binary.AppendVarint(b, int64(q.countedAt()-prev.countedAt))
+			prev.countedAt = q.countedAt()
 		}
-		prev.loc, prev.seq = q.loc, q.seq
+		prev.loc, prev.seq = q.loc, q.seq()
 	}
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
@@ -78,13 +82,24 @@ func decodePage(v []byte) (p page, seq Seq, err error) {
 	seq = Seq(d.uvarint())
 	n := d.count(4)
 	p.positions = make([]position, n)
-	var prev position
+	var prev struct {
+		loc                       Location
+		seq, lastEvent, countedAt int64
+	}
+	keep := func(to *six, v int64) {
+		if v < 0 || v > sixMax {
+			d.fail()
+			return
+		}
+		to.set(uint64(v))
+	}
 	for i := range p.positions {
 		q := &p.positions[i]
 		flags := d.byte()
 		q.loc = prev.loc + Location(d.uint32())
 		q.OnHand = d.qty()
-		q.seq = Seq(int64(prev.seq) + d.varint())
+		prev.seq += d.varint()
+		keep(&q.head, prev.seq)
 		if flags&posUnsellable != 0 {
 			q.Unsellable = d.qty()
 		}
@@ -95,17 +110,17 @@ func decodePage(v []byte) (p page, seq Seq, err error) {
 			q.Committed = d.qty()
 		}
 		if flags&posLastEvent != 0 {
-			prev.lastEvent += Millis(d.varint())
-			q.lastEvent = prev.lastEvent
+			prev.lastEvent += d.varint()
+			keep(&q.last, prev.lastEvent)
 		}
 		if flags&posCounted != 0 {
-			prev.countedAt += Millis(d.varint())
-			q.countedAt = prev.countedAt
+			prev.countedAt += d.varint()
+			keep(&q.counted, prev.countedAt)
 		}
 		if i > 0 && q.loc <= prev.loc {
 			d.fail()
 		}
-		prev.loc, prev.seq = q.loc, q.seq
+		prev.loc, p.top = q.loc, q.loc
 	}
 	if d.bad || len(d.b) != 0 {
 		return page{}, 0, errBadPage

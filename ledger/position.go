@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"slices"
 	"sync"
@@ -10,28 +12,56 @@ import (
 // of them cost the garbage collector nothing.
 type position struct {
 	Figures
-	loc       Location
-	_         uint32
-	lastEvent Millis // the latest time of a movement here; a count later than it needs no history
-	countedAt Millis // movements up to then no longer move on hand; 0: never counted
-	seq       Seq    // the latest entry that touched it: the head of its history
+	loc                 Location
+	head, last, counted six // see seq, lastEvent and countedAt
 }
+
+// six is a number below 2⁴⁸ in 6 bytes: a position takes 40 bytes with its three and
+// would take 48.
+type six [6]byte
+
+const sixMax = 1<<48 - 1
+
+func (s *six) get() uint64 {
+	return uint64(binary.LittleEndian.Uint32(s[:4])) | uint64(binary.LittleEndian.Uint16(s[4:]))<<32
+}
+
+// set keeps v, which every seq and every time of RFC 3339 after 1970 is small enough for.
+func (s *six) set(v uint64) {
+	if v > sixMax {
+		panic(fmt.Sprintf("%d does not fit into 6 bytes", v))
+	}
+	binary.LittleEndian.PutUint32(s[:4], uint32(v))
+	binary.LittleEndian.PutUint16(s[4:], uint16(v>>32))
+}
+
+// seq is the latest entry that touched the position: the head of its history.
+func (p *position) seq() Seq      { return Seq(p.head.get()) }
+func (p *position) setSeq(to Seq) { p.head.set(uint64(to)) }
+
+// lastEvent is the latest time of a movement there; a count later than it needs no history.
+func (p *position) lastEvent() Millis { return Millis(p.last.get()) }
+
+// countedAt is the moment up to which movements no longer move on hand; 0: never counted.
+func (p *position) countedAt() Millis { return Millis(p.counted.get()) }
 
 // take makes an entry's line its latest change.
 func (p *position) take(seq Seq, k Kind, t Millis, ln *EntryLine) {
-	p.Figures, p.seq = ln.After, seq
-	if ln.Moved != 0 && k.movement() {
-		p.lastEvent = max(p.lastEvent, t)
+	p.Figures = ln.After
+	p.setSeq(seq)
+	if ln.Moved != 0 && k.movement() && t > p.lastEvent() {
+		p.last.set(uint64(t))
 	}
 	if ln.Settled {
-		p.countedAt = t
+		p.counted.set(uint64(t))
 	}
 }
 
 // page holds all positions of one SKU, sorted by location number.
 type page struct {
 	positions []position
-	dirty     bool // changed since it was last written
+	top       Location // the greatest, so that looking for one does not touch the far end
+	dirty     bool     // changed since it was last written
 }
 
 // index finds the place of loc. Locations are numbered densely, so a guess by
@@ -39,11 +69,11 @@ type page struct {
 // touch twice as much memory that no cache holds.
 func (p *page) index(loc Location) (int, bool) {
 	n := len(p.positions)
-	if n == 0 || p.positions[n-1].loc < loc {
+	if n == 0 || p.top < loc {
 		return n, false
 	}
 	lo, hi := 0, n-1 // what is looked for is in [lo, hi], or belongs there
-	guess := int(uint64(loc) * uint64(n) / (uint64(p.positions[hi].loc) + 1))
+	guess := p.guess(loc)
 	if p.positions[guess].loc < loc {
 		for step := 1; guess < hi && p.positions[guess].loc < loc; step *= 2 {
 			lo, guess = guess+1, guess+step
@@ -66,6 +96,12 @@ func (p *page) index(loc Location) (int, bool) {
 	return lo, p.positions[lo].loc == loc
 }
 
+// guess is where loc would be if locations were spread evenly.
+func (p *page) guess(loc Location) int {
+	n := len(p.positions)
+	return min(int(uint64(loc)*uint64(n)/(uint64(p.top)+1)), n-1)
+}
+
 // find returns the position at loc, or nil. It is valid until the shard's lock is let go.
 func (p *page) find(loc Location) *position {
 	if p == nil {
@@ -86,6 +122,7 @@ func (p *page) open(loc Location) *position {
 			p.positions = slices.Grow(p.positions, 2+len(p.positions)/8)
 		}
 		p.positions = slices.Insert(p.positions, i, position{loc: loc})
+		p.top = max(p.top, loc)
 	}
 	return &p.positions[i]
 }

@@ -185,7 +185,7 @@ func (l *Ledger) loadNames() error {
 			return errEnough
 		}
 		h := Hash{binary.BigEndian.Uint64(k[1:]), binary.BigEndian.Uint64(k[9:])}
-		l.names.shard(h).seen[h] = decodeSeen(v)
+		l.names.shard(h).seen.put(h, decodeSeen(v))
 		return nil
 	})
 	if err == errEnough {
@@ -332,9 +332,9 @@ func (l *Ledger) remakeLine(e *Entry, ln *EntryLine) error {
 	}
 	p := l.shardOf(ln.SKU).openPage(ln.SKU).open(ln.Location)
 	after, ok := p.Figures.add(ln.Delta)
-	if !ok || p.seq != ln.Prev || after != ln.After {
+	if !ok || p.seq() != ln.Prev || after != ln.After {
 		return fmt.Errorf("SKU %d at location %d: it follows entry %d and comes to %+v, where entry %d and %+v were expected",
-			ln.SKU, ln.Location, ln.Prev, ln.After, p.seq, after)
+			ln.SKU, ln.Location, ln.Prev, ln.After, p.seq(), after)
 	}
 	p.take(e.Seq, e.Kind, e.Time, ln)
 	return nil

@@ -101,9 +101,8 @@ func (l *Ledger) safetyOf(id SKU) skuSafety {
 	if len(r.rules) == 0 {
 		return s
 	}
-	if rec := l.catalogue.skus.get(uint32(id)); rec != nil {
-		s.category, s.decimals = rec.category, rec.info.Decimals
-	}
+	t := l.catalogue.skus.trait(uint32(id))
+	s.category, s.decimals = t.category(), t.decimals()
 	u, ok := r.rules[ruleKey{sku: id}]
 	s.baseSKU = ok
 	if !ok && s.category != 0 {

@@ -276,7 +276,7 @@ func (t *Transition) check(l *Ledger, e *entryDraft, old, next *Reservation) err
 		// No time was said: it is now, and after every count that was accepted before.
 		for i := range e.lines {
 			if p := l.position(e.lines[i].SKU, e.lines[i].Location); p != nil && e.lines[i].Moved != 0 {
-				e.time = max(e.time, p.countedAt+1)
+				e.time = max(e.time, p.countedAt()+1)
 			}
 		}
 	}

@@ -122,10 +122,10 @@ func (v *View) Row(id SKU, loc Location) Row {
 }
 
 func (v *View) row(id SKU, s *skuSafety, p *position) Row {
-	r := Row{Location: p.loc, Figures: p.Figures, Opened: p.seq != 0, Seq: p.seq}
-	rec := v.l.catalogue.locations.get(uint32(p.loc))
-	r.Active = rec != nil && rec.info.Active
-	if rec == nil || rec.deleted {
+	r := Row{Location: p.loc, Figures: p.Figures, Opened: p.seq() != 0, Seq: p.seq()}
+	at := v.l.catalogue.locations.trait(uint32(p.loc))
+	r.Active = at.active()
+	if !at.known() {
 		r.Opened = false
 	}
 	r.Safety, r.Promised = s.units(p.loc)
