@@ -56,6 +56,7 @@ type kafkaConfig struct {
 	TopicsIn          []string `default:"pos.events,wms.events,erp.events" help:"Topics that are read (${default})."`
 	TopicAvailability string   `default:"onhand.availability" help:"Topic of each position's latest state (${default})."`
 	TopicFreshness    string   `default:"onhand.freshness" help:"Topic of signals for replenishment (${default})."`
+	PublishRate       int      `default:"50000" help:"Positions a second whose changes are published at most (${default}). Beyond it the outgoing topics lag, and changes of one position become one message."`
 	TopicDeadLetters  string   `default:"onhand.dead-letters" help:"Topic of records that could not be applied (${default})."`
 }
 
@@ -114,7 +115,7 @@ func (c *serviceConfig) Validate() error {
 	for _, positive := range []struct {
 		flag string
 		ok   bool
-	}{{"--partitions", c.Partitions > 0}, {"--queue-bytes", c.QueueBytes > 0}, {"--body-bytes", c.BodyBytes > 0},
+	}{{"--partitions", c.Partitions > 0}, {"--publish-rate", c.PublishRate > 0}, {"--queue-bytes", c.QueueBytes > 0}, {"--body-bytes", c.BodyBytes > 0},
 		{"--connections", c.Connections > 0}, {"--subscribers", c.Subscribers > 0}, {"--read-timeout", c.ReadTimeout > 0}, {"--write-timeout", c.WriteTimeout > 0},
 		{"--max-skew", c.MaxSkew > 0}, {"--event-retention", c.EventRetention > 0}, {"--checkpoint-every", c.CheckpointEvery > 0},
 		{"--cache-bytes", c.CacheBytes > 0}, {"--stale-after", c.StaleAfter > 0}} {

@@ -115,7 +115,7 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 	s.workers.Go(func() { ingest.NewRetrier(s.ledger, applier).Run(ctx) })
 	stock := availability.NewStock(s.ledger, c.StaleAfter)
 	if s.publisher, err = availability.StartPublisher(stock, availability.PublisherOptions{Brokers: s.brokers,
-		Availability: c.TopicAvailability, Freshness: c.TopicFreshness}); err != nil {
+		Availability: c.TopicAvailability, Freshness: c.TopicFreshness, RateMax: c.PublishRate}); err != nil {
 		return s, err
 	}
 	s.feed = availability.NewFeed(stock, c.Subscribers)

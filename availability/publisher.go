@@ -23,6 +23,7 @@ type PublisherOptions struct {
 	Freshness    string        // the topic of signals, one for each change of what is available; default onhand.freshness
 	Source       string        // the source of the CloudEvents; default onhand
 	Window       time.Duration // over how long messages about a position become one, at most 1 s; default 250 ms; under load up to 1 s
+	RateMax      int           // positions a second that are published at most; default 50,000. Beyond it the publisher lags, and changes of one position become one message
 	RetryMax     time.Duration // the longest pause between attempts while the broker is away; default 5 s
 }
 
@@ -39,6 +40,9 @@ func (o PublisherOptions) fill() PublisherOptions {
 		o.Window = 250 * time.Millisecond
 	}
 	o.Window = min(o.Window, windowMax)
+	if o.RateMax == 0 {
+		o.RateMax = 50_000
+	}
 	if o.RetryMax == 0 {
 		o.RetryMax = 5 * time.Second
 	}
@@ -48,8 +52,13 @@ func (o PublisherOptions) fill() PublisherOptions {
 // windowMax is the longest that a signal may be put off.
 const windowMax = time.Second
 
-// recordsAtOnce is after how many records they are sent.
-const recordsAtOnce = 4096
+const (
+	// publishedAtOnce is how many positions are rendered and sent at a time. Few keep the
+	// pace even: a burst would take the processor from who applies events and answers.
+	publishedAtOnce = 512
+	// publishedMax is after how many positions the publisher's window is closed.
+	publishedMax = 1 << 18
+)
 
 // retryFirst is the pause after the first attempt that was in vain.
 const retryFirst = 50 * time.Millisecond
@@ -70,7 +79,9 @@ type Publisher struct {
 	stop      context.CancelFunc
 	done      sync.WaitGroup
 
-	key, rest []byte // of the signal being rendered
+	key, rest []byte    // of the signal being rendered
+	rendered  int       // positions since the last write
+	next      time.Time // when the rate lets more be written
 }
 
 // StartPublisher goes on where the last publisher of this ledger stopped, or begins
@@ -114,7 +125,7 @@ func (p *Publisher) Close() error {
 // run publishes until ctx ends or the ledger closes. Any other end is an error of
 // the ledger's store.
 func (p *Publisher) run(ctx context.Context) error {
-	w := p.stock.window(p.follower, positionsMax)
+	w := p.stock.window(p.follower, publishedMax)
 	for {
 		err := w.gatherBusy(ctx, p.opts.Window, windowMax)
 		if err == nil {
@@ -152,7 +163,7 @@ func (p *Publisher) tryToPublish(ctx context.Context, w *window) error {
 	var failed error
 	now := p.stock.ledger.Now()
 	err := w.each(func(s *Signal) bool {
-		if full := p.add(s, now); full || p.producer.waiting() >= recordsAtOnce {
+		if full := p.add(s, now); full || p.rendered >= publishedAtOnce {
 			failed = p.write(ctx)
 		}
 		return failed == nil
@@ -169,6 +180,7 @@ func (p *Publisher) tryToPublish(ctx context.Context, w *window) error {
 // add renders the records of a signal, and says whether a batch is full.
 func (p *Publisher) add(s *Signal, now ledger.Millis) (full bool) {
 	states, signals := p.producer.topics[p.opts.Availability], p.producer.topics[p.opts.Freshness]
+	p.rendered++
 	p.key = p.appendKey(p.key[:0], s)
 	if p.gone(s) {
 		// Null is how a compacted topic forgets a key.
@@ -182,9 +194,15 @@ func (p *Publisher) add(s *Signal, now ledger.Millis) (full bool) {
 	return full
 }
 
-// write returns once the broker has all records, or with ctx's error.
+// write returns once the broker has all records, or with ctx's error. It first waits
+// until the rate lets it.
 func (p *Publisher) write(ctx context.Context) error {
+	if err := p.pause(ctx, time.Until(p.next)); err != nil {
+		return err
+	}
 	start, n := time.Now(), p.producer.waiting()
+	p.next = start.Add(time.Duration(p.rendered) * time.Second / time.Duration(p.opts.RateMax))
+	p.rendered = 0
 	if err := p.insist(ctx, p.producer.flush); err != nil {
 		return err
 	}
@@ -210,12 +228,23 @@ func (p *Publisher) insist(ctx context.Context, try func(context.Context) error)
 		if pause == p.opts.RetryMax { // one that is away for a moment is no news
 			slog.Warn("publish availability: the broker does not take it", "error", err, "records", p.producer.waiting())
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err := p.pause(ctx, pause); err != nil {
+			return err
 		}
+	}
+}
+
+// pause returns after so long, or with ctx's error.
+func (p *Publisher) pause(ctx context.Context, length time.Duration) error {
+	if length <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

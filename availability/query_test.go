@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"onhand/ledger"
@@ -186,6 +187,7 @@ func TestOneMoment(t *testing.T) {
 	s := newShop(t)
 	s.move("a", "l1", 10)
 	s.move("b", "l2", 10)
+	var both atomic.Bool
 	stop, seen := make(chan struct{}), make(chan map[string]int)
 	go func() {
 		found := map[string]int{}
@@ -210,10 +212,11 @@ func TestOneMoment(t *testing.T) {
 				t.Errorf("%+v and %+v in one answer", a, b)
 			}
 			found[fmt.Sprint(a.Total.Available)]++
+			both.Store(found["7"] > 0 && found["10"] > 0)
 			q.Release()
 		}
 	}()
-	for i := range 2000 {
+	for i := 0; i < 2000 || i < 1_000_000 && !both.Load(); i++ { // until the reader has come by in both states
 		id := fmt.Sprint("r", i)
 		s.hold(id, s.line("a", "l1", 3), s.line("b", "l2", 3))
 		s.apply(&ledger.Transition{Op: ledger.KindCancel, ID: id, Now: s.clock.Now()})

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// positionsMax is after how many positions the window of the broadcast and of the
-	// publisher is closed before its time; the rest waits in the journal.
+	// positionsMax is after how many positions the window of the broadcast is closed
+	// before its time; the rest waits in the journal.
 	positionsMax = 1 << 16
 	// busyPositions is how many positions make a window a busy one.
 	busyPositions = 4096

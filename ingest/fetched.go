@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -121,7 +122,10 @@ func appendAll(dst []byte, b protocol.Bytes) ([]byte, error) {
 		return dst, nil
 	}
 	n := len(dst)
-	dst = append(dst, make([]byte, b.Len())...)
+	if n+b.Len() > cap(dst) {
+		dst = slices.Grow(dst, max(b.Len(), 3*cap(dst))) // an answer of megabytes is not copied at every doubling
+	}
+	dst = dst[:n+b.Len()]
 	_, err := io.ReadFull(b, dst[n:])
 	return dst, err
 }
