@@ -57,6 +57,7 @@ type touch struct {
 }
 
 func (s *Stock) window(f *ledger.Follower, positionsMax int) *window {
+	f.Bare()
 	return &window{stock: s, follower: f, most: positionsMax, master: newMaster(s.ledger), index: make(map[uint64]int32)}
 }
 

@@ -116,7 +116,7 @@ func (p *partition) fetch(ctx context.Context, at cursor, f *fetched, bytesMax i
 	if err != nil {
 		return fmt.Errorf("fetch from offset %d: %w", at.Next, err)
 	}
-	f.reset(at, 2*p.c.FetchBytesMax)
+	f.reset(at, p.c.FetchBytesMax)
 	f.highWatermark = res.HighWatermark
 	return f.take(res.Records)
 }

@@ -35,6 +35,16 @@ type fetched struct {
 	records       []record
 	end           cursor // after the last record, control records included
 	highWatermark int64
+	bytesMax      int // about what an answer holds
+}
+
+// grow is by how much bytes grow: little for partitions with little news, and from then
+// on to a full answer at once.
+func (f *fetched) grow() int {
+	if cap(f.bytes) < 64<<10 {
+		return cap(f.bytes)
+	}
+	return f.bytesMax
 }
 
 type record struct {
@@ -46,10 +56,12 @@ type record struct {
 func (f *fetched) key(r *record) []byte   { return f.bytes[r.start:r.keyEnd] }
 func (f *fetched) value(r *record) []byte { return f.bytes[r.keyEnd:r.valueEnd] }
 
-func (f *fetched) reset(from cursor, bytesKept int) {
-	if cap(f.bytes) > bytesKept {
+// reset empties f for an answer of about so many bytes.
+func (f *fetched) reset(from cursor, bytesMax int) {
+	if cap(f.bytes) > 2*bytesMax {
 		f.bytes = nil
 	}
+	f.bytesMax = bytesMax
 	clear(f.records)
 	f.bytes, f.records, f.end = f.bytes[:0], f.records[:0], from
 }
@@ -96,11 +108,11 @@ func (f *fetched) takeRecord(rec *protocol.Record, control bool) error {
 	}
 	r := record{offset: rec.Offset, start: len(f.bytes)}
 	var err error
-	if f.bytes, err = appendAll(f.bytes, rec.Key); err != nil {
+	if f.bytes, err = appendAll(f.bytes, rec.Key, f.grow()); err != nil {
 		return err
 	}
 	r.keyEnd = len(f.bytes)
-	if f.bytes, err = appendAll(f.bytes, rec.Value); err != nil {
+	if f.bytes, err = appendAll(f.bytes, rec.Value, f.grow()); err != nil {
 		return err
 	}
 	r.valueEnd = len(f.bytes)
@@ -117,13 +129,13 @@ func closeBytes(b protocol.Bytes) {
 	}
 }
 
-func appendAll(dst []byte, b protocol.Bytes) ([]byte, error) {
+func appendAll(dst []byte, b protocol.Bytes, grow int) ([]byte, error) {
 	if b == nil {
 		return dst, nil
 	}
 	n := len(dst)
 	if n+b.Len() > cap(dst) {
-		dst = slices.Grow(dst, max(b.Len(), 3*cap(dst))) // an answer of megabytes is not copied at every doubling
+		dst = slices.Grow(dst, max(b.Len(), grow)) // an answer of megabytes is not copied at every doubling
 	}
 	dst = dst[:n+b.Len()]
 	_, err := io.ReadFull(b, dst[n:])

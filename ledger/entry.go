@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/zeebo/xxh3"
@@ -294,14 +295,23 @@ func kindOf(b []byte) Kind {
 }
 
 // decodeEntry reads one entry. What it returns shares no memory with b.
-func decodeEntry(seq Seq, b []byte) (Entry, error) {
+func decodeEntry(seq Seq, b []byte) (Entry, error) { return decodeEntryBare(seq, b, nil) }
+
+// decodeEntryBare is decodeEntry, but where lines is given it leaves out the event's
+// name and appends the entry's lines there.
+func decodeEntryBare(seq Seq, b []byte, lines *[]EntryLine) (Entry, error) {
 	d := decoder{b: b}
 	e := Entry{Seq: seq, Kind: Kind(d.byte())}
 	flags := d.byte()
 	e.RecordedAt = Millis(d.uvarint())
 	e.Time = e.RecordedAt - Millis(d.varint())
 	if flags&hasEvent != 0 {
-		e.Source, e.EventID = d.string(), d.string()
+		if lines == nil {
+			e.Source, e.EventID = d.string(), d.string()
+		} else {
+			d.bytes()
+			d.bytes()
+		}
 		e.Content = d.fixed64()
 		e.SaidTime = e.Time - Millis(d.varint())
 	}
@@ -315,7 +325,14 @@ func decodeEntry(seq Seq, b []byte) (Entry, error) {
 		e.Reservation = d.reservation(seq)
 	}
 	if n := d.count(6); n > 0 {
-		e.Lines = make([]EntryLine, n)
+		if lines == nil {
+			e.Lines = make([]EntryLine, n)
+		} else {
+			start := len(*lines)
+			*lines = slices.Grow(*lines, n)[:start+n]
+			e.Lines = (*lines)[start:]
+			clear(e.Lines)
+		}
 		for i := range e.Lines {
 			d.line(&e.Lines[i])
 		}

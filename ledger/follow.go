@@ -16,7 +16,16 @@ type Follower struct {
 	name   string
 	cursor Seq    // the last entry that was handed out
 	only   uint64 // the kinds that are handed out, as bits; 0: all
+
+	bare    bool // see Bare
+	entries []Entry
+	lines   []EntryLine
 }
+
+// Bare lets Next leave out of each entry the event's name, and use the memory of the
+// entries again: they are good until the next call. For who reads every change of
+// stock that is most of the cost.
+func (f *Follower) Bare() { f.bare = true }
 
 // Only lets Next hand out entries of some kinds; the others are passed over undecoded.
 func (f *Follower) Only(kinds ...Kind) {
@@ -71,18 +80,27 @@ func (f *Follower) Next(ctx context.Context) (entries []Entry, gap bool, err err
 		if b.first > want {
 			want, gap = b.first, true
 		}
+		var lines *[]EntryLine
+		if f.bare {
+			clear(f.entries)
+			entries, f.lines = f.entries[:0], f.lines[:0]
+			lines = &f.lines
+		}
 		for seq := want; seq <= b.last(); seq++ {
 			raw := b.entry(seq)
 			if f.only != 0 && f.only&(1<<kindOf(raw)) == 0 {
 				continue
 			}
-			e, err := decodeEntry(seq, raw)
+			e, err := decodeEntryBare(seq, raw, lines)
 			if err != nil {
 				return nil, false, err
 			}
 			entries = append(entries, e)
 		}
 		f.cursor = b.last()
+		if f.bare {
+			f.entries = entries
+		}
 		return entries, gap, nil
 	}
 }
