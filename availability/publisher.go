@@ -23,7 +23,7 @@ type PublisherOptions struct {
 	Freshness    string        // the topic of signals, one for each change of what is available; default onhand.freshness
 	Source       string        // the source of the CloudEvents; default onhand
 	Window       time.Duration // over how long messages about a position become one, at most 1 s; default 250 ms; under load up to 1 s
-	RateMax      int           // positions a second that are published at most; default 50,000. Beyond it the publisher lags, and changes of one position become one message
+	RateMax      int           // positions a second that are published at most; default 50,000, kept to while more than 1,000 changes a second come in. Beyond it the publisher lags, and changes of one position become one message
 	RetryMax     time.Duration // the longest pause between attempts while the broker is away; default 5 s
 }
 
@@ -53,9 +53,12 @@ func (o PublisherOptions) fill() PublisherOptions {
 const windowMax = time.Second
 
 const (
-	// publishedAtOnce is how many positions are rendered and sent at a time. Few keep the
-	// pace even: a burst would take the processor from who applies events and answers.
+	// publishedAtOnce is how many positions are rendered and sent at a time while the rate
+	// is kept to. Few keep the pace even: a burst would take the processor from who applies events and answers.
 	publishedAtOnce = 512
+	// changesBusy is how many changes a second make the publisher keep to its rate.
+	// With fewer there is nobody to make room for, and what has piled up goes out.
+	changesBusy = 1000
 	// publishedMax is after how many positions the publisher's window is closed.
 	publishedMax = 1 << 18
 )
@@ -79,9 +82,12 @@ type Publisher struct {
 	stop      context.CancelFunc
 	done      sync.WaitGroup
 
-	key, rest []byte    // of the signal being rendered
-	rendered  int       // positions since the last write
-	next      time.Time // when the rate lets more be written
+	key, rest []byte     // of the signal being rendered
+	rendered  int        // positions since the last write
+	next      time.Time  // when the rate lets more be written
+	busy      bool       // many changes come in: the rate is kept to
+	wrote     time.Time  // when, and
+	written   ledger.Seq // with which journal, something was last written
 }
 
 // StartPublisher goes on where the last publisher of this ledger stopped, or begins
@@ -163,7 +169,7 @@ func (p *Publisher) tryToPublish(ctx context.Context, w *window) error {
 	var failed error
 	now := p.stock.ledger.Now()
 	err := w.each(func(s *Signal) bool {
-		if full := p.add(s, now); full || p.rendered >= publishedAtOnce {
+		if full := p.add(s, now); full || p.busy && p.rendered >= publishedAtOnce {
 			failed = p.write(ctx)
 		}
 		return failed == nil
@@ -197,10 +203,16 @@ func (p *Publisher) add(s *Signal, now ledger.Millis) (full bool) {
 // write returns once the broker has all records, or with ctx's error. It first waits
 // until the rate lets it.
 func (p *Publisher) write(ctx context.Context) error {
-	if err := p.pause(ctx, time.Until(p.next)); err != nil {
-		return err
+	now := time.Now()
+	seq := p.stock.ledger.Durable()
+	p.busy = float64(seq-p.written) > changesBusy*now.Sub(p.wrote).Seconds()
+	if p.busy {
+		if err := p.pause(ctx, p.next.Sub(now)); err != nil {
+			return err
+		}
 	}
-	start, n := time.Now(), p.producer.waiting()
+	p.wrote, p.written = time.Now(), p.stock.ledger.Durable()
+	start, n := p.wrote, p.producer.waiting()
 	p.next = start.Add(time.Duration(p.rendered) * time.Second / time.Duration(p.opts.RateMax))
 	p.rendered = 0
 	if err := p.insist(ctx, p.producer.flush); err != nil {
