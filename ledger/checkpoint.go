@@ -293,7 +293,7 @@ func (l *Ledger) keepHouse() {
 			slog.Error("checkpoint", "error", err)
 			continue
 		}
-		if err := l.prune(); err != nil && !errors.Is(err, ErrClosed) {
+		if err := l.Prune(); err != nil && !errors.Is(err, ErrClosed) {
 			slog.Error("drop what is past its time", "error", err)
 		}
 		if l.deadlines.crowded() {

@@ -8,9 +8,10 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// prune drops from disk what is past the time it is kept for: journal blocks,
-// finished reservations, keys and names of events.
-func (l *Ledger) prune() error {
+// Prune drops from disk what is past the time it is kept for: journal blocks,
+// finished reservations, keys and names of events. A ledger that makes checkpoints by
+// itself also does this by itself; of another the caller calls it from one goroutine.
+func (l *Ledger) Prune() error {
 	now := l.Now()
 	if err := l.pruneJournal(now - l.opts.JournalKeepMillis); err != nil {
 		return err

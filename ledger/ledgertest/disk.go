@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -35,12 +36,14 @@ type Disk struct {
 	mu     sync.Mutex
 	names  map[string]*file // by path, as a running process sees them
 	synced map[string]*file // as they are after a loss of power
-	locked map[string]bool
-	free   uint64 // what GetDiskUsage tells; 0: it does not tell
+	// changes are those of names since then, in order. A journaling file system keeps
+	// the first of them, never a later one without an earlier; Pebble relies on that.
+	changes []change
+	locked  map[string]bool
+	free    uint64 // what GetDiskUsage tells; 0: it does not tell
 
 	// hook is asked before each operation, with mu not held. Its error is the operation's.
 	hook func(op Op, path string) error
-	off  bool // what is written goes nowhere
 }
 
 // file is a file's bytes, or a directory. Bytes outside the dirty range are as synced.
@@ -73,38 +76,29 @@ func (d *Disk) SetFree(bytes uint64) {
 	d.mu.Unlock()
 }
 
-// Off lets the process that uses the disk end quickly: nothing that it still writes is kept.
-func (d *Disk) Off() {
-	d.mu.Lock()
-	d.off, d.hook = true, nil
-	d.mu.Unlock()
-}
-
 // sectorBytes is what a real disk writes whole or not at all.
 const sectorBytes = 512
 
-// Cut is the disk as a loss of power at this moment leaves it: all that was synced,
-// and of each sector and name that was not, with a probability of percent, the newer.
-// One sector of a file may be torn in the middle.
+// Cut is the disk as a loss of power at this moment leaves it: all that was synced, of
+// each sector that was not, with a probability of percent, the newer, and of the changes
+// of names the first few. Sectors may be torn in the middle.
 func (d *Disk) Cut(percent int, rng *rand.Rand) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	keep := func() bool { return percent == 100 || percent > 0 && rng.IntN(100) < percent }
-	names := map[string]*file{}
-	for _, name := range sortedNames(d.synced, d.names) {
-		was, is := d.synced[name], d.names[name]
-		f := was
-		if was != is && keep() {
-			f = is
-		}
-		if f != nil {
-			names[name] = f
-		}
+	names := maps.Clone(d.synced)
+	kept := 0
+	if percent == 100 {
+		kept = len(d.changes)
+	} else if percent > 0 {
+		kept = rng.IntN(len(d.changes) + 1)
 	}
-	d.keepRenamed(names)
+	for _, c := range d.changes[:kept] {
+		c.make(names)
+	}
 	after := &Disk{names: map[string]*file{}, synced: map[string]*file{}, locked: map[string]bool{}, free: d.free}
 	copies := map[*file]*file{}
-	for _, name := range sortedNames(names) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		f := names[name]
 		if copies[f] == nil {
 			copies[f] = f.cut(keep, percent, rng)
@@ -114,31 +108,25 @@ func (d *Disk) Cut(percent int, rng *rand.Rand) *Disk {
 	return after
 }
 
-// keepRenamed gives back its old name to a file that was renamed, of which neither
-// the old nor the new was kept: a file system does one or the other.
-func (d *Disk) keepRenamed(names map[string]*file) {
-	kept, live := map[*file]bool{}, map[*file]bool{}
-	for _, f := range names {
-		kept[f] = true
-	}
-	for _, f := range d.names {
-		live[f] = true
-	}
-	for name, f := range d.synced {
-		if live[f] && !kept[f] {
-			names[name] = f
-		}
+// change is a name that was given to a file, or taken away where f is nil.
+type change struct {
+	name string
+	f    *file
+}
+
+func (c change) make(names map[string]*file) {
+	if c.f == nil {
+		delete(names, c.name)
+	} else {
+		names[c.name] = c.f
 	}
 }
 
-func sortedNames(maps ...map[string]*file) (names []string) {
-	for _, m := range maps {
-		for name := range m {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+// change changes a name: at once for who looks, durably with the next sync of its directory.
+func (d *Disk) change(name string, f *file) {
+	c := change{name, f}
+	c.make(d.names)
+	d.changes = append(d.changes, c)
 }
 
 func (f *file) cut(keep func() bool, percent int, rng *rand.Rand) *file {
@@ -209,7 +197,7 @@ func (d *Disk) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
 		return nil, missing("create", name)
 	}
 	f := &file{}
-	d.names[name] = f
+	d.change(name, f)
 	return &openFile{d: d, f: f, name: name}, nil
 }
 
@@ -238,10 +226,10 @@ func (d *Disk) rename(oldname, newname string, move bool) error {
 	if f == nil {
 		return missing("rename", oldname)
 	}
+	d.change(newname, f)
 	if move {
-		delete(d.names, oldname)
+		d.change(oldname, nil)
 	}
-	d.names[newname] = f
 	return nil
 }
 
@@ -277,7 +265,7 @@ func (d *Disk) Remove(name string) error {
 	if d.names[name] == nil {
 		return missing("remove", name)
 	}
-	delete(d.names, name)
+	d.change(name, nil)
 	return nil
 }
 
@@ -287,9 +275,9 @@ func (d *Disk) RemoveAll(name string) error {
 		return err
 	}
 	defer d.mu.Unlock()
-	for n := range d.names {
+	for _, n := range slices.Sorted(maps.Keys(d.names)) {
 		if n == name || strings.HasPrefix(n, name+"/") {
-			delete(d.names, n)
+			d.change(n, nil)
 		}
 	}
 	return nil
@@ -308,10 +296,16 @@ func (d *Disk) MkdirAll(name string, _ os.FileMode) error {
 		return err
 	}
 	defer d.mu.Unlock()
-	for ; name != ""; name = parent(name) {
-		if d.names[name] == nil {
-			d.names[name] = &file{dir: true}
+	for at := 0; at < len(name); {
+		next := strings.IndexByte(name[at:], '/')
+		if next < 0 {
+			next = len(name) - at
 		}
+		at += next
+		if d.names[name[:at]] == nil {
+			d.change(name[:at], &file{dir: true})
+		}
+		at++
 	}
 	return nil
 }

@@ -58,9 +58,7 @@ func (o *openFile) WriteAt(p []byte, at int64) (int, error) {
 		return 0, err
 	}
 	defer o.d.mu.Unlock()
-	if !o.d.off {
-		o.f.write(p, int(at))
-	}
+	o.f.write(p, int(at))
 	return len(p), nil
 }
 
@@ -84,11 +82,9 @@ func (o *openFile) Sync() error {
 		return err
 	}
 	defer o.d.mu.Unlock()
-	switch {
-	case o.d.off:
-	case o.f.dir:
+	if o.f.dir {
 		o.d.syncNames(o.name)
-	default:
+	} else {
 		o.f.sync()
 	}
 	return nil
@@ -109,18 +105,18 @@ func (f *file) sync() {
 	}
 }
 
-// syncNames keeps the names in a directory as they are now.
+// syncNames makes the changes of names in a directory durable. What is kept of others
+// stays in order.
 func (d *Disk) syncNames(dir string) {
-	for name := range d.synced {
-		if name != "" && parent(name) == dir && d.names[name] == nil {
-			delete(d.synced, name)
+	rest := d.changes[:0]
+	for _, c := range d.changes {
+		if parent(c.name) == dir {
+			c.make(d.synced)
+		} else {
+			rest = append(rest, c)
 		}
 	}
-	for name, f := range d.names {
-		if name != "" && parent(name) == dir {
-			d.synced[name] = f
-		}
-	}
+	d.changes = rest
 }
 
 func (o *openFile) Stat() (vfs.FileInfo, error) {
