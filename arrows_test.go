@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"console":      {},
 	"retailer":     {},
 	"bench":        {"retailer"},
+	"simulate":     {"ledger", "ingest", "promise"},
 }
 
 // testArrows are what a room's tests may import beside that: real parts to run against.

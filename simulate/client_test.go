@@ -67,7 +67,7 @@ func (o *opChange) describe() string {
 	return fmt.Sprint(o.op, o.id, o.ttl, o.time, o.hasLines, o.lines)
 }
 
-func (g *generator) ttl() ledger.Millis { return ledger.Millis(1+g.n(200)) * second }
+func (g *generator) ttl() ledger.Millis { return ledger.Millis(1+g.n(200)*(1+g.n(20))) * second }
 
 func (g *generator) key() string {
 	if g.n(3) == 0 {
@@ -96,12 +96,10 @@ func (g *generator) reserve(c *clients) *call {
 
 // reservation is one that is likely to be open, and not so old that it may be forgotten.
 func (g *generator) reservation(m *model) string {
-	for range 4 {
-		if len(g.ids) == 0 {
-			break
-		}
-		id := g.ids[max(0, len(g.ids)-1-g.n(12))]
-		if r := m.reservations[id]; r != nil && r.changedAt > g.clock.Now()-6*day {
+	for range min(30*g.n(20), 30*len(g.ids)) {
+		id := g.ids[max(0, len(g.ids)-1-g.n(20))]
+		r := m.reservations[id]
+		if r != nil && r.changedAt > g.clock.Now()-6*day && (r.state.Open() || g.n(20) == 0) {
 			return id
 		}
 	}

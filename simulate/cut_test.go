@@ -32,7 +32,7 @@ func (h *history) abandon() {
 func (h *history) reopen(acked ledger.Seq) {
 	h.acked.Store(uint64(acked))
 	for h.rng.IntN(4) == 0 {
-		h.trap.arm(h.rng, h.luck, &h.acked)
+		h.trap.arm(h.rng, &h.acked)
 		l, err := h.open()
 		if err != nil {
 			panic(failure{fmt.Errorf("start after a cut: %w", err)})

@@ -150,7 +150,7 @@ func (h *history) die(stuck bool) {
 	h.disk.Hook(nil)
 	// What it calls durable could have been acknowledged at any moment before it died.
 	acked := max(ledger.Seq(h.acked.Load()), h.l.Durable())
-	left := h.disk.Cut(percent, h.luck)
+	left := h.disk.Cut(percent, h.rng.Uint64())
 	if !stuck {
 		h.abandon()
 	}

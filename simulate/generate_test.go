@@ -138,7 +138,7 @@ func (g *generator) location() string {
 
 // fresh makes a stock event that was not sent before.
 func (g *generator) fresh(m *model, kafka bool) *event {
-	e := g.event([]kind{sale, sale, sale, giveBack, receipt, receipt, shipment, adjustment, stockCount}[g.n(9)])
+	e := g.event([]kind{sale, sale, giveBack, receipt, receipt, receipt, shipment, adjustment, stockCount}[g.n(9)])
 	e.location, e.kafka = g.location(), kafka
 	for range 1 + g.n(3) {
 		ln := eventLine{sku: g.sku(), quantity: g.n(7)}
@@ -189,7 +189,7 @@ func (g *generator) events(m *model, n int, kafka bool) (out []*event) {
 		case p < 15:
 			out = append(out, g.policy())
 		case p < 17:
-			out = append(out, g.place(pick(g, knownLocations), g.n(4) > 0))
+			out = append(out, g.place(pick(g, knownLocations), g.n(10) > 0))
 		case p < 18:
 			out = append(out, g.item(pick(g, knownSKUs)))
 		default:

@@ -3,15 +3,17 @@
 // what they tell, clients that ask again, and a disk in memory that fails and loses its
 // power at any write. A slow, obvious model gets the same commands.
 //
-// What a seed does is the same each time but for one thing: Pebble writes its tables in
-// the background, so a cut that was aimed at those may meet another moment. A cut aimed
-// at the log meets the same.
+// What a seed does is the same each time but for what runs beside it: Pebble writes its
+// tables in the background, a checkpoint or a retrier may run along, and a cut that was
+// aimed at them may meet another moment. Of 40 histories of some 70 cuts, 16 were the
+// same to the last line when run again; so -seed runs its seed several times.
 package simulate
 
 import (
 	"bufio"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -22,17 +24,21 @@ import (
 )
 
 var (
-	seedFlag    = flag.Uint64("seed", 0, "run this seed alone and say what it does; 0: fresh ones")
+	seedFlag    = flag.Uint64("seed", 0, "run this seed alone, with -v saying what it does; 0: fresh ones")
+	triesFlag   = flag.Int("tries", 20, "how often the seed of -seed is run")
 	forFlag     = flag.Duration("for", 0, "for how long fresh seeds are run; 0: 5 s, or what the environment's SIMULATE says")
 	workersFlag = flag.Int("workers", 1, "how many histories are run at once")
 	cutsFlag    = flag.Int64("cuts", 0, "go on until so many power cuts, however long it takes")
 )
 
 func TestSimulation(t *testing.T) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // faults are what is being made
 	var done tally
 	if *seedFlag != 0 {
-		if err := run(*seedFlag, &done, true); err != nil {
-			t.Fatal(err)
+		for range *triesFlag {
+			if err := run(*seedFlag, &done, testing.Verbose()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		t.Logf("%v", &done)
 		return

@@ -20,7 +20,7 @@ type trap struct {
 	on      aim
 	left    int // operations until it springs
 	percent int
-	luck    *rand.Rand
+	seed    uint64 // of what is lost
 	acked   *atomic.Uint64
 	left_   *ledgertest.Disk // what the cut left; nil until it sprang
 	then    uint64           // what was acknowledged at that moment
@@ -44,9 +44,9 @@ func (a aim) hits(op ledgertest.Op, path string) bool {
 	return op != ledgertest.OpRead && (a == atAnything || (a == atLog) == log)
 }
 
-func (t *trap) arm(rng, luck *rand.Rand, acked *atomic.Uint64) {
+func (t *trap) arm(rng *rand.Rand, acked *atomic.Uint64) {
 	t.mu.Lock()
-	t.set, t.luck, t.acked = true, luck, acked
+	t.set, t.seed, t.acked = true, rng.Uint64(), acked
 	t.left, t.on = 1+rng.IntN(12), atLog
 	if rng.IntN(3) == 0 {
 		t.left, t.on = 1+rng.IntN(60), aim(1+rng.IntN(2))
@@ -62,7 +62,7 @@ func (t *trap) ask(op ledgertest.Op, path string) error {
 	if t.set && t.left_ == nil && t.on.hits(op, path) {
 		if t.left--; t.left == 0 {
 			t.then = t.acked.Load()
-			t.left_ = t.disk.Cut(t.percent, t.luck)
+			t.left_ = t.disk.Cut(t.percent, t.seed)
 		}
 	}
 	release := t.release
@@ -102,7 +102,7 @@ func (t *trap) spring() (left *ledgertest.Disk, acked uint64, during bool) {
 	defer t.mu.Unlock()
 	during = t.left_ != nil
 	if !during {
-		t.then, t.left_ = t.acked.Load(), t.disk.Cut(t.percent, t.luck)
+		t.then, t.left_ = t.acked.Load(), t.disk.Cut(t.percent, t.seed)
 	}
 	left, acked = t.left_, t.then
 	t.left_, t.set = nil, false

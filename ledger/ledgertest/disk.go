@@ -1,6 +1,7 @@
 package ledgertest
 
 import (
+	"hash/fnv"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -82,16 +83,17 @@ const sectorBytes = 512
 // Cut is the disk as a loss of power at this moment leaves it: all that was synced, of
 // each sector that was not, with a probability of percent, the newer, and of the changes
 // of names the first few. Sectors may be torn in the middle.
-func (d *Disk) Cut(percent int, rng *rand.Rand) *Disk {
+// Chance is drawn from seed for each file by itself, so that what is lost of one does not depend on
+// how far others were written.
+func (d *Disk) Cut(percent int, seed uint64) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	keep := func() bool { return percent == 100 || percent > 0 && rng.IntN(100) < percent }
 	names := maps.Clone(d.synced)
 	kept := 0
 	if percent == 100 {
 		kept = len(d.changes)
 	} else if percent > 0 {
-		kept = rng.IntN(len(d.changes) + 1)
+		kept = chance(seed, "").IntN(len(d.changes) + 1)
 	}
 	for _, c := range d.changes[:kept] {
 		c.make(names)
@@ -101,7 +103,7 @@ func (d *Disk) Cut(percent int, rng *rand.Rand) *Disk {
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		f := names[name]
 		if copies[f] == nil {
-			copies[f] = f.cut(keep, percent, rng)
+			copies[f] = f.cut(percent, chance(seed, name))
 		}
 		after.names[name], after.synced[name] = copies[f], copies[f]
 	}
@@ -129,7 +131,13 @@ func (d *Disk) change(name string, f *file) {
 	d.changes = append(d.changes, c)
 }
 
-func (f *file) cut(keep func() bool, percent int, rng *rand.Rand) *file {
+func chance(seed uint64, name string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
+}
+
+func (f *file) cut(percent int, rng *rand.Rand) *file {
 	if f.dir {
 		return &file{dir: true}
 	}
@@ -139,7 +147,7 @@ func (f *file) cut(keep func() bool, percent int, rng *rand.Rand) *file {
 	}
 	b := slices.Clone(f.kept)
 	for at := f.low / sectorBytes * sectorBytes; at < len(f.data); at += sectorBytes {
-		if !keep() {
+		if percent == 0 || percent < 100 && rng.IntN(100) >= percent {
 			continue
 		}
 		sector := f.data[at:min(at+sectorBytes, len(f.data))]
