@@ -302,8 +302,8 @@ func (l *Ledger) keepHouse() {
 	}
 }
 
-// keepWatch looks at what cannot wait for a checkpoint of a large ledger: free disk,
-// and holds whose deadline nobody else came by.
+// keepWatch looks at what cannot wait for a checkpoint of a large ledger: free disk, a
+// disk that does not answer, and holds whose deadline nobody else came by.
 func (l *Ledger) keepWatch() {
 	defer l.workers.Done()
 	second := time.NewTicker(time.Second)
@@ -314,6 +314,7 @@ func (l *Ledger) keepWatch() {
 			return
 		case <-second.C:
 			l.checkSpace()
+			l.checkStall(time.Now())
 			l.expireDue(l.Now())
 		}
 	}

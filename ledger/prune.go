@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -154,5 +155,15 @@ func (l *Ledger) checkSpace() {
 	full := usage.AvailBytes < l.opts.FreeBytesMin
 	if l.full.Swap(full) != full {
 		slog.Warn("free disk space", "bytes", usage.AvailBytes, "least", l.opts.FreeBytesMin, "taking_changes", !full)
+	}
+}
+
+// checkStall closes the door while one commit takes too long, and opens it again when
+// it has ended: what waits for such a disk would only grow.
+func (l *Ledger) checkStall(now time.Time) {
+	since := l.journal.since.Load()
+	stalled := since != 0 && now.UnixNano()-since > int64(l.opts.CommitWithin)
+	if l.stalled.Swap(stalled) != stalled {
+		slog.Warn("commit of the journal", "stalled", stalled, "longest", l.opts.CommitWithin, "taking_changes", !stalled)
 	}
 }
