@@ -294,7 +294,7 @@ func (l *Ledger) commit(blocks []*block) error {
 			}
 		}
 		for k, o := range b.offsets {
-			if err := batch.Set([]byte(k), o.append(nil), nil); err != nil {
+			if err := batch.Set([]byte(k), o.encode(k), nil); err != nil {
 				return fmt.Errorf("write offset: %w", err)
 			}
 		}

@@ -43,6 +43,9 @@ type Options struct {
 	FreeBytesMin     uint64        // no change is taken below this much free disk; default 256 MiB
 	CommitWithin     time.Duration // no change is taken while one commit takes longer than this; default 5 s
 
+	InspectEvery          time.Duration // how long after one inspection the next begins; default 1 h, negative: only when asked
+	InspectBytesPerSecond int           // how fast an inspection reads; default 8 MiB
+
 	// Fatal ends the process after a storage error; what was not acknowledged
 	// by then never is. Default: print to standard error and exit with 70.
 	Fatal func(error)
@@ -68,6 +71,8 @@ func (o Options) fill() Options {
 	setDefault(&o.MemTableBytes, 64<<20)
 	setDefault(&o.FreeBytesMin, 256<<20)
 	setDefault(&o.CommitWithin, 5*time.Second)
+	setDefault(&o.InspectEvery, time.Hour)
+	setDefault(&o.InspectBytesPerSecond, 8<<20)
 	// Answers to repeated calls are rebuilt from journal entries, so the journal
 	// must outlive the reservations and keys that point into it.
 	o.JournalKeepMillis = max(o.JournalKeepMillis, o.FinishedKeepMillis, o.KeyKeepMillis, 7*dayMillis)
@@ -160,6 +165,10 @@ func Open(o Options) (*Ledger, error) {
 		l.workers.Add(2)
 		go l.keepHouse()
 		go l.keepWatch()
+		if o.InspectEvery > 0 {
+			l.workers.Add(1)
+			go l.keepInspecting()
+		}
 	}
 	return l, nil
 }

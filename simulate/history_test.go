@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -276,6 +277,12 @@ func (h *history) check() {
 	}
 	for _, f := range r.Findings {
 		h.failf("check: %s", f)
+	}
+	if r, err = h.l.Inspect(context.Background(), 0); err != nil {
+		h.failf("inspect: %v", err)
+	}
+	for _, f := range r.Findings {
+		h.failf("inspect: %s", f)
 	}
 }
 
