@@ -1,7 +1,10 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@latest
 
-.PHONY: build test check vet
+SIMULATE ?= 1m
+WORKERS ?= 2
+
+.PHONY: build test check vet simulate
 
 build:
 	go build -o onhand .
@@ -15,6 +18,10 @@ test: vet
 vet:
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "these files are not gofmt-clean"; exit 1; }
 	go vet ./...
+
+# The simulation for as long as asked (SIMULATE=30m), from fresh seeds after those that once failed.
+simulate:
+	go test ./simulate -count=1 -timeout 0 -run TestSimulation -v -for $(SIMULATE) -workers $(WORKERS)
 
 check: vet
 	go run $(STATICCHECK) ./...

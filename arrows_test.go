@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"console":      {},
 	"retailer":     {},
 	"bench":        {"retailer", "kafkaio"},
+	"simulate":     {"ledger", "ingest", "promise"},
 }
 
 // testArrows are what a room's tests may import beside that: real parts to run against.

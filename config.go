@@ -33,6 +33,7 @@ type limitsConfig struct {
 	Subscribers  int           `default:"1000" help:"Readers of /v1/feed at once (${default})."`
 	ReadTimeout  time.Duration `default:"10s" help:"For a whole request to arrive (${default})."`
 	WriteTimeout time.Duration `default:"30s" help:"For a whole answer to leave (${default})."`
+	CommitWithin time.Duration `default:"5s" help:"No change is taken while the disk is at one commit for longer (${default})."`
 	FreeDisk     uint64        `default:"268435456" help:"No change is taken with less free disk, in bytes (${default})."`
 }
 
@@ -44,6 +45,7 @@ type storeConfig struct {
 	EventRetention   time.Duration `default:"1080h" help:"How old an event may be, and how long its name is remembered (${default})."`
 	JournalRetention time.Duration `default:"1080h" help:"How long the journal is kept, at least 192h (${default})."`
 	CheckpointEvery  time.Duration `default:"30s" help:"Between checkpoints: what a restart need not replay (${default})."`
+	InspectEvery     time.Duration `default:"1h" help:"How long after one inspection of journal, pages and reservations the next begins; it reads 8 MiB/s (${default})."`
 	CacheBytes       int64         `default:"134217728" help:"The store's block cache (${default})."`
 	StaleAfter       time.Duration `default:"15m" help:"After how long without news a location's figures are called stale (${default})."`
 }
@@ -117,8 +119,8 @@ func (c *serviceConfig) Validate() error {
 		ok   bool
 	}{{"--partitions", c.Partitions > 0}, {"--publish-rate", c.PublishRate > 0}, {"--queue-bytes", c.QueueBytes > 0}, {"--body-bytes", c.BodyBytes > 0},
 		{"--connections", c.Connections > 0}, {"--subscribers", c.Subscribers > 0}, {"--read-timeout", c.ReadTimeout > 0}, {"--write-timeout", c.WriteTimeout > 0},
-		{"--max-skew", c.MaxSkew > 0}, {"--event-retention", c.EventRetention > 0}, {"--checkpoint-every", c.CheckpointEvery > 0},
-		{"--cache-bytes", c.CacheBytes > 0}, {"--stale-after", c.StaleAfter > 0}} {
+		{"--commit-within", c.CommitWithin > 0}, {"--max-skew", c.MaxSkew > 0}, {"--event-retention", c.EventRetention > 0}, {"--checkpoint-every", c.CheckpointEvery > 0},
+		{"--inspect-every", c.InspectEvery > 0}, {"--cache-bytes", c.CacheBytes > 0}, {"--stale-after", c.StaleAfter > 0}} {
 		if !positive.ok {
 			complain("%s: must be greater than 0", positive.flag)
 		}
@@ -158,5 +160,7 @@ func (c *serviceConfig) ledgerOptions(dir string) ledger.Options {
 		QueueBytesMax:        c.QueueBytes,
 		CacheBytes:           c.CacheBytes,
 		FreeBytesMin:         c.FreeDisk,
+		CommitWithin:         c.CommitWithin,
+		InspectEvery:         c.InspectEvery,
 	}
 }

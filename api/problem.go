@@ -62,7 +62,7 @@ func (r *request) fail(err error) {
 		r.problem(refused.Code.String(), refused.Detail)
 	case errors.Is(err, ledger.ErrOverloaded):
 		r.problem("overloaded", "more changes wait for the disk than are let in")
-	case errors.Is(err, ledger.ErrDiskFull), errors.Is(err, ledger.ErrClosed):
+	case errors.Is(err, ledger.ErrDiskFull), errors.Is(err, ledger.ErrStalled), errors.Is(err, ledger.ErrClosed):
 		r.problem("not-ready", err.Error())
 	default:
 		internalErrors.Inc()

@@ -159,7 +159,7 @@ func (t *Retrier) insist(ctx context.Context, do func() error) error {
 	var tries backoff
 	for {
 		err := do()
-		if !errors.Is(err, ledger.ErrOverloaded) && !errors.Is(err, ledger.ErrDiskFull) {
+		if !errors.Is(err, ledger.ErrOverloaded) && !errors.Is(err, ledger.ErrDiskFull) && !errors.Is(err, ledger.ErrStalled) {
 			return err
 		}
 		if !tries.wait(ctx) {

@@ -93,16 +93,21 @@ func newChecker(o Options, db *pebble.DB) *checker {
 	return c
 }
 
-func (c *checker) find(format string, args ...any) {
-	if len(c.report.Findings) == findingsMax {
-		c.report.More++
+func (c *checker) find(format string, args ...any) { c.report.find(format, args...) }
+
+func (r *Report) find(format string, args ...any) {
+	if len(r.Findings) == findingsMax {
+		r.More++
 		return
 	}
-	c.report.Findings = append(c.report.Findings, fmt.Sprintf(format, args...))
+	r.Findings = append(r.Findings, fmt.Sprintf(format, args...))
 }
 
 func (c *checker) run(loaded *Ledger) {
 	c.replay()
+	if err := checkOffsets(c.db, c.find); err != nil {
+		c.find("%v", err)
+	}
 	if loaded == nil {
 		return
 	}

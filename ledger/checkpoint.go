@@ -294,7 +294,7 @@ func (l *Ledger) keepHouse() {
 			slog.Error("checkpoint", "error", err)
 			continue
 		}
-		if err := l.prune(); err != nil && !errors.Is(err, ErrClosed) {
+		if err := l.Prune(); err != nil && !errors.Is(err, ErrClosed) {
 			slog.Error("drop what is past its time", "error", err)
 		}
 		if l.deadlines.crowded() {
@@ -303,8 +303,8 @@ func (l *Ledger) keepHouse() {
 	}
 }
 
-// keepWatch looks at what cannot wait for a checkpoint of a large ledger: free disk,
-// and holds whose deadline nobody else came by.
+// keepWatch looks at what cannot wait for a checkpoint of a large ledger: free disk, a
+// disk that does not answer, and holds whose deadline nobody else came by.
 func (l *Ledger) keepWatch() {
 	defer l.workers.Done()
 	second := time.NewTicker(time.Second)
@@ -315,6 +315,7 @@ func (l *Ledger) keepWatch() {
 			return
 		case <-second.C:
 			l.checkSpace()
+			l.checkStall(time.Now())
 			l.expireDue(l.Now())
 		}
 	}

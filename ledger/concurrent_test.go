@@ -15,7 +15,10 @@ import (
 	"onhand/ledger/ledgertest"
 )
 
-var crashesFlag = flag.Int("crashes", 4, "how many power cuts the concurrent test lives through")
+var (
+	seedFlag    = flag.Uint64("seed", 0, "repeat the run of this seed; 0: a fresh one")
+	crashesFlag = flag.Int("crashes", 4, "how many power cuts the concurrent test lives through")
+)
 
 const (
 	crowdWorkers = 4

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -75,6 +76,7 @@ type journal struct {
 
 	made    atomic.Uint64 // the latest seq given; its change is made once its shards are unlocked
 	durable atomic.Uint64
+	since   atomic.Int64      // when the commit under way began, in ns of the wall clock; 0: none is
 	head    [sha256.Size]byte // the hash of the latest written block; the writer's own
 
 	recentMu    sync.RWMutex
@@ -224,7 +226,10 @@ func (l *Ledger) writeJournal() {
 		<-j.kick
 		blocks, c, closed := j.takeWaiting()
 		if c != nil {
-			if err := l.commit(blocks); err != nil {
+			j.since.Store(time.Now().UnixNano())
+			err := l.commit(blocks)
+			j.since.Store(0)
+			if err != nil {
 				j.fail(c, err)
 				l.opts.Fatal(err)
 				return
@@ -289,7 +294,7 @@ func (l *Ledger) commit(blocks []*block) error {
 			}
 		}
 		for k, o := range b.offsets {
-			if err := batch.Set([]byte(k), o.append(nil), nil); err != nil {
+			if err := batch.Set([]byte(k), o.encode(k), nil); err != nil {
 				return fmt.Errorf("write offset: %w", err)
 			}
 		}
@@ -301,7 +306,7 @@ func (l *Ledger) commit(blocks []*block) error {
 	if err := batch.Commit(pebble.Sync); err != nil {
 		return fmt.Errorf("sync journal up to entry %d: %w", last, err)
 	}
-	return nil
+	return l.head.write(last, j.head)
 }
 
 // written makes the blocks visible as durable and answers those who wait.

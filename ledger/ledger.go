@@ -41,6 +41,10 @@ type Options struct {
 	CacheBytes       int64         // Pebble's block cache; default 128 MiB
 	MemTableBytes    uint64        // Pebble's memtable; default 64 MiB
 	FreeBytesMin     uint64        // no change is taken below this much free disk; default 256 MiB
+	CommitWithin     time.Duration // no change is taken while one commit takes longer than this; default 5 s
+
+	InspectEvery          time.Duration // how long after one inspection the next begins; default 1 h, negative: only when asked
+	InspectBytesPerSecond int           // how fast an inspection reads; default 8 MiB
 
 	// Fatal ends the process after a storage error; what was not acknowledged
 	// by then never is. Default: print to standard error and exit with 70.
@@ -66,6 +70,9 @@ func (o Options) fill() Options {
 	setDefault(&o.CacheBytes, 128<<20)
 	setDefault(&o.MemTableBytes, 64<<20)
 	setDefault(&o.FreeBytesMin, 256<<20)
+	setDefault(&o.CommitWithin, 5*time.Second)
+	setDefault(&o.InspectEvery, time.Hour)
+	setDefault(&o.InspectBytesPerSecond, 8<<20)
 	// Answers to repeated calls are rebuilt from journal entries, so the journal
 	// must outlive the reservations and keys that point into it.
 	o.JournalKeepMillis = max(o.JournalKeepMillis, o.FinishedKeepMillis, o.KeyKeepMillis, 7*dayMillis)
@@ -102,6 +109,7 @@ type Ledger struct {
 	deadlines    deadlines
 	feeds        feeds
 	journal      journal
+	head         headFile
 
 	// evictions counts how often something was dropped from memory because the
 	// disk has it. Who finds nothing in memory, then nothing on disk, must start
@@ -118,6 +126,7 @@ type Ledger struct {
 	checkpointSoon  chan struct{} // wakes the housekeeper
 
 	full    atomic.Bool // the disk is nearly full
+	stalled atomic.Bool // the disk does not finish what it was given
 	closing chan struct{}
 	workers sync.WaitGroup
 }
@@ -127,6 +136,9 @@ var ErrOverloaded = errors.New("the journal's queue is full")
 
 // ErrDiskFull says that less than FreeBytesMin is free.
 var ErrDiskFull = errors.New("the disk is nearly full")
+
+// ErrStalled says that the disk has been at one commit for longer than CommitWithin.
+var ErrStalled = errors.New("the disk does not answer: a commit of the journal takes too long")
 
 // ErrClosed says that the ledger is closed or stopped after a storage error.
 var ErrClosed = errors.New("the ledger is closed")
@@ -141,7 +153,7 @@ func Open(o Options) (*Ledger, error) {
 		return nil, fmt.Errorf("open ledger in %s: %w", o.Dir, err)
 	}
 	l.init()
-	if err := l.recover(); err != nil {
+	if err := errors.Join(l.recover(), l.head.open(o)); err != nil {
 		l.db.Close()
 		l.lock.Close()
 		return nil, fmt.Errorf("recover ledger in %s: %w", o.Dir, err)
@@ -153,6 +165,10 @@ func Open(o Options) (*Ledger, error) {
 		l.workers.Add(2)
 		go l.keepHouse()
 		go l.keepWatch()
+		if o.InspectEvery > 0 {
+			l.workers.Add(1)
+			go l.keepInspecting()
+		}
 	}
 	return l, nil
 }
@@ -181,7 +197,7 @@ func (l *Ledger) Close() error {
 	err := l.Checkpoint()
 	l.journal.close()
 	l.workers.Wait()
-	return errors.Join(err, l.db.Close(), l.lock.Close())
+	return errors.Join(err, l.db.Close(), l.head.close(), l.lock.Close())
 }
 
 // Now is the ledger's time: the clock's, but never less than what it gave before,
@@ -227,7 +243,7 @@ type Result struct {
 }
 
 // Submit makes the change and returns before it is durable: Wait for the
-// result's Seq. Errors are *Refused, ErrOverloaded, ErrDiskFull, ErrClosed.
+// result's Seq. Errors are *Refused, ErrOverloaded, ErrDiskFull, ErrStalled, ErrClosed.
 func (l *Ledger) Submit(c Command) (Result, error) {
 	if err := l.admit(); err != nil {
 		return Result{}, err
@@ -254,6 +270,9 @@ func (l *Ledger) WaitRoom() error { return l.journal.waitRoom(l.opts.QueueBytesM
 func (l *Ledger) admit() error {
 	if l.full.Load() {
 		return ErrDiskFull
+	}
+	if l.stalled.Load() {
+		return ErrStalled
 	}
 	return l.journal.admit(l.opts.QueueBytesMax)
 }

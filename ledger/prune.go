@@ -4,13 +4,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// prune drops from disk what is past the time it is kept for: journal blocks,
-// finished reservations, keys and names of events.
-func (l *Ledger) prune() error {
+// Prune drops from disk what is past the time it is kept for: journal blocks,
+// finished reservations, keys and names of events. A ledger that makes checkpoints by
+// itself also does this by itself; of another the caller calls it from one goroutine.
+func (l *Ledger) Prune() error {
 	now := l.Now()
 	if err := l.pruneJournal(now - l.opts.JournalKeepMillis); err != nil {
 		return err
@@ -153,5 +155,15 @@ func (l *Ledger) checkSpace() {
 	full := usage.AvailBytes < l.opts.FreeBytesMin
 	if l.full.Swap(full) != full {
 		slog.Warn("free disk space", "bytes", usage.AvailBytes, "least", l.opts.FreeBytesMin, "taking_changes", !full)
+	}
+}
+
+// checkStall closes the door while one commit takes too long, and opens it again when
+// it has ended: what waits for such a disk would only grow.
+func (l *Ledger) checkStall(now time.Time) {
+	since := l.journal.since.Load()
+	stalled := since != 0 && now.UnixNano()-since > int64(l.opts.CommitWithin)
+	if l.stalled.Swap(stalled) != stalled {
+		slog.Warn("commit of the journal", "stalled", stalled, "longest", l.opts.CommitWithin, "taking_changes", !stalled)
 	}
 }

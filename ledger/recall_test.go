@@ -41,7 +41,7 @@ func TestIDOutlivesTheJournal(t *testing.T) {
 	if err := l.Checkpoint(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.prune(); err != nil {
+	if err := l.Prune(); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {

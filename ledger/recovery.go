@@ -23,6 +23,7 @@ func (l *Ledger) recover() error {
 		{"checkpoint", l.loadCheckpoint}, {"master data", l.loadMaster}, {"rules", l.loadRules},
 		{"pages", l.loadPages}, {"reservations", l.loadReservations}, {"names of events", l.loadNames},
 		{"feeds", l.loadFeeds}, {"journal", l.replayJournal},
+		{"the copy of the journal's head", l.checkHead},
 	}
 	for _, s := range steps {
 		if err := s.do(); err != nil {

@@ -166,7 +166,7 @@ func TestPrunedJournal(t *testing.T) {
 		if err := l.Checkpoint(); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.prune(); err != nil {
+		if err := l.Prune(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -219,7 +219,7 @@ func TestCountBeyondTheJournal(t *testing.T) {
 	if err := l.Checkpoint(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.prune(); err != nil {
+	if err := l.Prune(); err != nil {
 		t.Fatal(err)
 	}
 	mustClose(t, l) // blocks that are on disk no more may still be in memory

@@ -1,0 +1,326 @@
+package simulate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"onhand/ledger"
+	"onhand/ledger/ledgertest"
+)
+
+// Few places, so that everything meets. Those after the slash become known late.
+var (
+	knownSKUs      = []string{"a", "b", "kg"}
+	lateSKUs       = []string{"new-1", "new-2"}
+	knownLocations = []string{"x", "y"}
+	lateLocations  = []string{"z"}
+)
+
+func decimals(sku string) int {
+	if sku == "kg" {
+		return 3
+	}
+	return 0
+}
+
+// generator makes events and calls from a seed.
+type generator struct {
+	rng   *rand.Rand
+	clock *ledgertest.Clock
+	sent  []*event // to be sent again
+	id    int
+	ids   []string // of reservations
+}
+
+func (g *generator) n(max int) int { return g.rng.IntN(max) }
+
+func pick[T any](g *generator, from []T) T { return from[g.n(len(from))] }
+
+func (g *generator) next(prefix string) string {
+	g.id++
+	return fmt.Sprint(prefix, g.id)
+}
+
+// opening is the master data that is there from the start.
+func (g *generator) opening() (out []*event) {
+	for _, sku := range knownSKUs {
+		out = append(out, g.item(sku))
+	}
+	for _, loc := range knownLocations {
+		out = append(out, g.place(loc, true))
+	}
+	for _, loc := range knownLocations {
+		e := g.event(stockCount)
+		e.location, e.lines = loc, nil
+		for _, sku := range knownSKUs {
+			e.lines = append(e.lines, eventLine{sku: sku, quantity: 10})
+		}
+		e.time = g.clock.Now()
+		e.countedAt = e.time
+		out = append(out, g.written(e))
+	}
+	return out
+}
+
+func (g *generator) item(sku string) *event {
+	e := g.event(item)
+	e.time = g.clock.Now()
+	e.countedAt = e.time
+	e.lines = []eventLine{{sku: sku}}
+	return g.written(e)
+}
+
+func (g *generator) place(loc string, active bool) *event {
+	e := g.event(location)
+	e.time = g.clock.Now()
+	e.countedAt = e.time
+	e.location, e.active = loc, active
+	return g.written(e)
+}
+
+func (g *generator) policy() *event {
+	e := g.event(policy)
+	e.time = g.clock.Now()
+	e.countedAt = e.time
+	e.rules = map[place]int{}
+	for range g.n(3) {
+		at := place{sku: pick(g, knownSKUs)}
+		if g.n(2) == 0 {
+			at.location = pick(g, knownLocations)
+		}
+		e.rules[at] = g.n(3) * map[int]int{0: 1, 3: 1000}[decimals(at.sku)]
+		if g.n(6) == 0 {
+			e.rules[at] = noUnits
+		}
+	}
+	return g.written(e)
+}
+
+// when is mostly now, sometimes hours back, sometimes ahead within the skew or beyond,
+// rarely too long ago.
+func (g *generator) when() ledger.Millis {
+	now := g.clock.Now()
+	switch g.n(40) {
+	case 0, 1, 2, 3, 4:
+		return now - ledger.Millis(g.n(int(4*hour)))
+	case 5, 6, 7, 8, 9:
+		return now + ledger.Millis(g.n(int(2*skew)))
+	case 10:
+		if g.n(4) == 0 {
+			return now - retention - ledger.Millis(1+g.n(int(day)))
+		}
+	}
+	return now - ledger.Millis(g.n(50))
+}
+
+func (g *generator) event(k kind) *event {
+	e := &event{kind: k, source: fmt.Sprintf("s%d", g.n(3)), id: g.next("e"), time: g.when()}
+	e.countedAt = e.time
+	return e
+}
+
+func (g *generator) sku() string {
+	if g.n(12) == 0 {
+		return pick(g, lateSKUs)
+	}
+	return pick(g, knownSKUs)
+}
+
+func (g *generator) location() string {
+	if g.n(14) == 0 {
+		return pick(g, lateLocations)
+	}
+	return pick(g, knownLocations)
+}
+
+// fresh makes a stock event that was not sent before.
+func (g *generator) fresh(m *model, kafka bool) *event {
+	e := g.event([]kind{sale, sale, giveBack, receipt, receipt, receipt, shipment, adjustment, stockCount}[g.n(9)])
+	e.location, e.kafka = g.location(), kafka
+	for range 1 + g.n(3) {
+		ln := eventLine{sku: g.sku(), quantity: g.n(7)}
+		if e.kind == stockCount {
+			ln.quantity = g.n(20)
+			if slices.ContainsFunc(e.lines, func(o eventLine) bool { return o.sku == ln.sku }) {
+				continue
+			}
+		} else if e.kind == sale || e.kind == shipment || e.kind == adjustment && g.n(2) == 0 {
+			ln.quantity = -ln.quantity
+		}
+		ln.damaged = e.kind != sale && e.kind != stockCount && g.n(6) == 0
+		e.lines = append(e.lines, ln)
+	}
+	if e.kind == stockCount && g.n(3) == 0 {
+		e.countedAt = e.time - ledger.Millis(g.n(int(hour)))
+	}
+	if (e.kind == sale || e.kind == shipment) && g.n(3) == 0 {
+		e.reservation = g.reservation(m)
+	}
+	g.spoil(e, kafka)
+	return g.written(e)
+}
+
+// spoil makes some events bad, in ways that are found at different places.
+func (g *generator) spoil(e *event, kafka bool) {
+	if g.n(15) != 0 {
+		return
+	}
+	switch p := g.n(4); {
+	case p == 0 && kafka:
+		e.broken = ledger.InvalidEvent // cut off, see written
+	case p == 1:
+		e.broken = ledger.NotSupported // of a type that is not built
+	case p == 2 && e.kind == stockCount && len(e.lines) > 0:
+		e.lines[0].quantity, e.badQuantity = -1, true
+	case p == 3 && e.kind == sale:
+		e.lines[0].quantity, e.badQuantity = 1, true // a negative sale
+	}
+}
+
+// events are some for one sender: new, sent before, or with the name of another.
+func (g *generator) events(m *model, n int, kafka bool) (out []*event) {
+	for range n {
+		switch p := g.n(100); {
+		case p < 12 && len(g.sent) > 0:
+			out = append(out, g.again(m, kafka))
+		case p < 15:
+			out = append(out, g.policy())
+		case p < 17:
+			out = append(out, g.place(pick(g, knownLocations), g.n(10) > 0))
+		case p < 18:
+			out = append(out, g.item(pick(g, knownSKUs)))
+		default:
+			e := g.fresh(m, kafka)
+			g.sent = append(g.sent, e)
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (g *generator) again(m *model, kafka bool) *event {
+	old := g.sent[max(0, len(g.sent)-1-g.n(40))]
+	if old.broken == ledger.InvalidEvent && !kafka || min(old.time, old.countedAt) < g.clock.Now()-40*day {
+		e := g.fresh(m, kafka) // not JSON, or of an age at which its name may be forgotten
+		g.sent = append(g.sent, e)
+		return e
+	}
+	e := *old
+	e.kafka = kafka
+	if _, known := m.names[e.name()]; known && g.n(4) == 0 && e.broken == ledger.OK && len(e.lines) > 0 {
+		e.lines = slices.Clone(e.lines)
+		e.lines[0].quantity *= 3
+		e.lines[0].quantity += 5
+		e.badQuantity = false
+		if e.kind == sale || e.kind == shipment {
+			e.lines[0].quantity = -1 - g.n(5)
+		}
+	}
+	return g.written(&e)
+}
+
+var types = [...]string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count", "erp.item", "erp.location", "erp.policy"}
+
+// written writes the event as its source would. Space between members and the order
+// of attributes mean nothing, so they differ from one time to the next.
+func (g *generator) written(e *event) *event {
+	data := e.data()
+	typ := types[e.kind]
+	if e.broken == ledger.NotSupported {
+		typ = "pos.void"
+	}
+	e.content = fmt.Sprint(typ, e.time, e.countedAt, data)
+	e.headers = nil
+	if e.kafka && g.n(4) == 0 && e.broken == ledger.OK {
+		g.binary(e, typ, data)
+		return e
+	}
+	members := []string{`"specversion":"1.0"`, fmt.Sprintf(`"type":%q`, typ), fmt.Sprintf(`"source":%q`, e.source), fmt.Sprintf(`"id":%q`, e.id),
+		fmt.Sprintf(`"time":%q`, stamp(e.time)), `"data":` + data}
+	g.rng.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+	e.text = []byte("{" + strings.Join(members, pick(g, []string{",", ", ", " ,\n"})) + "}")
+	if e.broken == ledger.InvalidEvent {
+		e.text = e.text[:1+g.n(len(e.text)-1)]
+	}
+	return e
+}
+
+// binary puts the attributes into headers.
+func (g *generator) binary(e *event, typ, data string) {
+	for _, a := range [][2]string{{"specversion", "1.0"}, {"type", typ}, {"source", e.source}, {"id", e.id}, {"time", stamp(e.time)}} {
+		e.headers = append(e.headers, ledger.Header{Key: "ce_" + a[0], Value: []byte(a[1])})
+	}
+	e.text = []byte(data)
+}
+
+func stamp(t ledger.Millis) string {
+	return time.UnixMilli(int64(t)).UTC().Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+func (e *event) data() string {
+	switch e.kind {
+	case item:
+		return fmt.Sprintf(`{"sku":%q,"decimals":%d}`, e.lines[0].sku, decimals(e.lines[0].sku))
+	case location:
+		return fmt.Sprintf(`{"location":%q,"active":%v}`, e.location, e.active)
+	case policy:
+		return `{"policy":"safety-stock","rules":[` + strings.Join(e.ruleTexts(), ",") + `]}`
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"location":%q,"lines":[`, e.location)
+	for i, ln := range e.lines {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		q := ln.quantity
+		if e.kind == sale || e.kind == shipment {
+			q = -q
+		}
+		fmt.Fprintf(&b, `{"sku":%q,"quantity":%s`, ln.sku, number(q, decimals(ln.sku)))
+		if ln.damaged {
+			b.WriteString(`,"condition":"damaged"`)
+		}
+		b.WriteByte('}')
+	}
+	b.WriteByte(']')
+	if e.reservation != "" {
+		fmt.Fprintf(&b, `,"reservation":%q`, e.reservation)
+	}
+	if e.countedAt != e.time {
+		fmt.Fprintf(&b, `,"counted_at":%q`, stamp(e.countedAt))
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+func (e *event) ruleTexts() (out []string) {
+	for at, units := range e.rules {
+		text := fmt.Sprintf(`{"sku":%q`, at.sku)
+		if at.location != "" {
+			text += fmt.Sprintf(`,"location":%q`, at.location)
+		}
+		if units == noUnits {
+			text += `,"units":null}`
+		} else {
+			text += fmt.Sprintf(`,"units":%s}`, number(units, decimals(at.sku)))
+		}
+		out = append(out, text)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// number is steps as the decimal number that they are.
+func number(steps, decimals int) string {
+	if decimals == 0 {
+		return fmt.Sprint(steps)
+	}
+	sign := ""
+	if steps < 0 {
+		sign, steps = "-", -steps
+	}
+	return fmt.Sprintf("%s%d.%03d", sign, steps/1000, steps%1000)
+}
