@@ -1,7 +1,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@latest
 
-.PHONY: build test check vet
+.PHONY: build test check vet linearize crash
 
 build:
 	go build -o onhand .
@@ -15,6 +15,11 @@ test: vet
 vet:
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "these files are not gofmt-clean"; exit 1; }
 	go vet ./...
+
+# As many calls over HTTP as asked, their history judged; make linearize OPS=50000000.
+OPS = 1000000
+linearize:
+	go test . -run 'TestLineariz' -v -timeout 24h -linearize-ops $(OPS)
 
 check: vet
 	go run $(STATICCHECK) ./...
