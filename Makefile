@@ -3,8 +3,10 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@latest
 
 SIMULATE ?= 1m
 WORKERS ?= 2
+OPS ?= 1000000
+ROUNDS ?= 200
 
-.PHONY: build test check vet simulate
+.PHONY: build test check vet simulate linearize crash
 
 build:
 	go build -o onhand .
@@ -22,6 +24,14 @@ vet:
 # The simulation for as long as asked (SIMULATE=30m), from fresh seeds after those that once failed.
 simulate:
 	go test ./simulate -count=1 -timeout 0 -run TestSimulation -v -for $(SIMULATE) -workers $(WORKERS)
+
+# As many calls over HTTP as asked, their history judged; make linearize OPS=50000000.
+linearize:
+	go test . -run 'TestLineariz' -v -timeout 24h -linearize-ops $(OPS)
+
+# Killed under load, again and again: make crash ROUNDS=200.
+crash:
+	go test . -run TestKilledUnderLoad -count=1 -v -timeout 24h -crash-rounds $(ROUNDS)
 
 check: vet
 	go run $(STATICCHECK) ./...
