@@ -12,7 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// bareServer answers every request with the same bytes: what fasthttp costs when the
+// bareServer answers every request with the same bytes, under the headers of onhand's answers: what fasthttp costs when the
 // service behind it costs nothing. It runs in a process of its own, as onhand does.
 type bareServer struct {
 	Size int `default:"300" help:"Bytes of the answer's body (${default})."`
@@ -24,7 +24,7 @@ func (b *bareServer) serve(ctx context.Context) error {
 		return err
 	}
 	body := bytes.Repeat([]byte{'x'}, b.Size)
-	server := &fasthttp.Server{Name: "bare", Handler: func(r *fasthttp.RequestCtx) {
+	server := &fasthttp.Server{Name: "onhand", Handler: func(r *fasthttp.RequestCtx) {
 		r.SetContentType("application/json")
 		r.SetBody(body)
 	}}

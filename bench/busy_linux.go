@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,22 @@ func cpuOf(pid int) time.Duration {
 	user, _ := strconv.ParseInt(string(fields[11]), 10, 64)
 	system, _ := strconv.ParseInt(string(fields[12]), 10, 64)
 	return time.Duration(user+system) * clockTick
+}
+
+// cpuOfAll is cpuOf of a process and of its children; those that have ended and were waited for
+// are left out.
+func cpuOfAll(pid int) time.Duration {
+	sum := cpuOf(pid)
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range threads {
+		children, _ := os.ReadFile(file)
+		for _, child := range bytes.Fields(children) {
+			if id, err := strconv.Atoi(string(child)); err == nil {
+				sum += cpuOf(id)
+			}
+		}
+	}
+	return sum
 }
 
 func cpuModel() string {

@@ -31,57 +31,126 @@ var callKinds = []string{"reserve", "refused", "confirm", "cancel"}
 // holdSeconds is the longest there is: nothing may lapse before the books are checked.
 const holdSeconds = 14_400
 
-// caller is one customer after another on one connection.
-type caller struct {
-	*conn
+// customer decides what the customers on one connection want, one after another, and
+// keeps the books of what they were told: the same ones whatever store is asked.
+type customer struct {
 	v        *reserveScenario
 	rng      *rand.Rand
 	prefix   string // of its ids
+	begun    int
 	bookings []*booking
 	open     []*booking // held, oldest first
-	body     []byte
-	out      []byte
+
+	asked *booking // what is under way
+	call  int      // callReserve, callConfirm or callCancel
 }
 
-// do reserves, or settles what it reserved before: of ten reservations six are
+func newCustomer(v *reserveScenario, i int) *customer {
+	return &customer{v: v, rng: rand.New(rand.NewPCG(v.Seed, uint64(len(v.bookings)+i)<<8|3)), prefix: fmt.Sprintf("r%d-%d-", len(v.bookings), i)}
+}
+
+// decide reserves, or settles what was reserved before: of ten reservations six are
 // confirmed, three cancelled, and one stays as it is.
-func (w *caller) do(n int64) (kind int, units int64, err error) {
-	if len(w.open) > 0 && w.rng.IntN(2) == 0 {
-		b := w.open[0]
-		w.open = w.open[1:]
-		switch p := w.rng.IntN(10); {
+func (c *customer) decide() {
+	if len(c.open) > 0 && c.rng.IntN(2) == 0 {
+		c.asked = c.open[0]
+		c.open = c.open[1:]
+		switch p := c.rng.IntN(10); {
 		case p < 6:
-			return callConfirm, int64(len(b.lines)), settle(w.conn, &w.out, b, "confirm", "confirmed")
+			c.call = callConfirm
+			return
 		case p < 9:
-			return callCancel, int64(len(b.lines)), settle(w.conn, &w.out, b, "cancel", "cancelled")
+			c.call = callCancel
+			return
 		}
 	}
-	return w.reserve(n)
+	b := &booking{id: c.prefix + strconv.Itoa(c.begun), state: "held", lines: make([]line, c.v.Lines)}
+	c.begun++
+	for i := range b.lines {
+		store, sku := c.v.shop.PickPosition(c.rng)
+		b.lines[i] = line{int32(c.v.itemOf[sku]*c.v.Stores + c.v.placeOf[store]), 1 + c.rng.Int32N(2)}
+	}
+	c.asked, c.call = b, callReserve
 }
 
-func (w *caller) reserve(n int64) (kind int, units int64, err error) {
-	b := &booking{id: w.prefix + strconv.FormatInt(n, 10), state: "held", lines: make([]line, w.v.Lines)}
-	scarce := false
-	for i := range b.lines {
-		store, sku := w.v.shop.PickPosition(w.rng)
-		p := w.v.itemOf[sku]*w.v.Stores + w.v.placeOf[store]
-		b.lines[i] = line{int32(p), 1 + w.rng.Int32N(2)}
-		scarce = scarce || w.v.stock[p] < deepStock
-	}
-	w.body = w.v.appendReservation(w.body[:0], b)
-	w.out = appendPost(w.out[:0], "/v1/reservations", w.body)
-	status, answer, err := w.conn.do(w.out)
+// told says what became of what was asked. Only a reservation of a scarce position may
+// be refused.
+func (c *customer) told(granted bool) (kind int, units int64, err error) {
+	b := c.asked
+	units = int64(len(b.lines))
 	switch {
-	case err != nil:
-		return 0, 0, err
-	case status == 201:
-		w.bookings = append(w.bookings, b)
-		w.open = append(w.open, b)
-		return callReserve, int64(len(b.lines)), nil
-	case status == 409 && scarce:
-		return callRefused, int64(len(b.lines)), nil
+	case granted && c.call == callConfirm:
+		b.state = "confirmed"
+	case granted && c.call == callCancel:
+		b.state = "cancelled"
+	case granted:
+		c.bookings = append(c.bookings, b)
+		c.open = append(c.open, b)
+	case c.call != callReserve:
+		return 0, 0, fmt.Errorf("%s of %s was refused", callKinds[c.call], b.id)
+	default:
+		for _, ln := range b.lines {
+			if c.v.stock[ln.position] < deepStock {
+				return callRefused, units, nil
+			}
+		}
+		return 0, 0, fmt.Errorf("%s was refused, of positions with plenty", b.id)
 	}
-	return 0, 0, fmt.Errorf("reserve %s: answered %d: %s", w.body, status, clip(answer))
+	return c.call, units, nil
+}
+
+// httpCustomer asks onhand.
+type httpCustomer struct {
+	*customer
+	body []byte
+}
+
+func (h *httpCustomer) ask(out []byte) []byte {
+	h.decide()
+	switch h.call {
+	case callConfirm:
+		return appendPost(out, "/v1/reservations/"+h.asked.id+"/confirm", noBody)
+	case callCancel:
+		return appendPost(out, "/v1/reservations/"+h.asked.id+"/cancel", noBody)
+	}
+	h.body = h.v.appendReservation(h.body[:0], h.asked)
+	return appendPost(out, "/v1/reservations", h.body)
+}
+
+var noBody = []byte("{}")
+
+func (h *httpCustomer) take(in []byte) (length, kind int, units int64, err error) {
+	status, body, length, err := httpAnswer(in)
+	if err == nil && length > 0 {
+		kind, units, err = h.heard(status, body)
+	}
+	return length, kind, units, err
+}
+
+func (h *httpCustomer) heard(status int, body []byte) (kind int, units int64, err error) {
+	if status != 200 && status != 201 && status != 409 {
+		return 0, 0, fmt.Errorf("%s %s: answered %d: %s", callKinds[h.call], h.asked.id, status, clip(body))
+	}
+	if kind, units, err = h.told(status != 409); err != nil {
+		err = fmt.Errorf("%w: %s", err, clip(body))
+	}
+	return kind, units, err
+}
+
+// caller is an httpCustomer that waits on its own connection.
+type caller struct {
+	*conn
+	httpCustomer
+	out []byte
+}
+
+func (w *caller) do(int64) (kind int, units int64, err error) {
+	w.out = w.ask(w.out[:0])
+	status, answer, err := w.conn.do(w.out)
+	if err != nil {
+		return 0, 0, err
+	}
+	return w.heard(status, answer)
 }
 
 // appendReservation appends the body of a POST. Positions of one reservation may
@@ -122,6 +191,7 @@ func settle(c *conn, out *[]byte, b *booking, call, state string) error {
 type basketCaller struct {
 	*conn
 	v        *reserveScenario
+	prefix   string // of its ids
 	lines    int
 	bookings []*booking
 	body     []byte
@@ -129,7 +199,7 @@ type basketCaller struct {
 }
 
 func (w *basketCaller) do(n int64) (int, int64, error) {
-	b := &booking{id: fmt.Sprintf("basket-%d", n), state: "held", lines: make([]line, w.lines)}
+	b := &booking{id: w.prefix + strconv.FormatInt(n, 10), state: "held", lines: make([]line, w.lines)}
 	// A stride that shares no divisor with the number of positions comes to all of them
 	// before it comes to one twice.
 	count := int64(len(w.v.deep))

@@ -20,20 +20,28 @@ const stopTimeout = 20 * time.Second
 type child struct {
 	cmd  *exec.Cmd
 	log  string
-	done chan struct{} // closed when it has ended
-	err  error         // how; may be read once done is closed
+	done chan struct{}  // closed when it has ended
+	err  error          // how; may be read once done is closed
+	end  syscall.Signal // asks it to end; SIGTERM
+	// group: it leads a process group, which is halted with it.
+	group bool
 }
 
 // startChild starts a program with its standard error in a log file. lines gets its
 // standard output and is closed with it; what nobody takes is dropped.
 func startChild(program string, args []string, log string) (*child, <-chan string, error) {
+	return startChildAs(program, args, log, nil)
+}
+
+// startChildAs is startChild for a program that runs as someone else.
+func startChildAs(program string, args []string, log string, as *syscall.SysProcAttr) (*child, <-chan string, error) {
 	out, err := os.Create(log)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer out.Close()
-	c := &child{cmd: exec.Command(program, args...), log: log, done: make(chan struct{})}
-	c.cmd.Stderr = out
+	c := &child{cmd: exec.Command(program, args...), log: log, done: make(chan struct{}), end: syscall.SIGTERM}
+	c.cmd.SysProcAttr, c.cmd.Stderr = as, out
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return nil, nil, err
@@ -89,7 +97,7 @@ func (c *child) stop() error {
 		return nil
 	default:
 	}
-	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := c.cmd.Process.Signal(c.end); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	timeout := time.NewTimer(stopTimeout)

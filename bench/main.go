@@ -21,6 +21,7 @@ type commandLine struct {
 	Reserve      reserveScenario      `cmd:"" help:"Reserve, confirm and cancel, one by one and in large baskets, and events over HTTP; then check the books."`
 	Ingest       ingestScenario       `cmd:"" help:"Events from Kafka until applied, beside Client.Fetch; then latency at half of that; then check the books."`
 	Replay       replayScenario       `cmd:"" help:"A year of sales from a CSV file through Kafka; the ledger must end where arithmetic ends."`
+	Compare      compareScenario      `cmd:"" help:"onhand beside bare fasthttp, Redis, PostgreSQL, kafka-go and franz-go, on the same work and in turn."`
 	Bare         bareServer           `cmd:"" hidden:"" help:"The bare HTTP server that availability compares with."`
 }
 
@@ -65,6 +66,8 @@ func run(args []string) int {
 		s = &cli.Reserve
 	case "ingest":
 		s = &cli.Ingest
+	case "compare":
+		s = &cli.Compare
 	case "replay":
 		s = &cli.Replay
 	default:

@@ -25,6 +25,7 @@ type report struct {
 	Started  time.Time `json:"started"`
 	Measures []measure `json:"measures"`
 	Ratios   []ratio   `json:"ratios"`
+	Goals    []goal    `json:"goals,omitempty"`
 	Notes    []string  `json:"notes"`
 	Checks   []check   `json:"checks"`
 
@@ -68,6 +69,19 @@ type ratio struct {
 	Low    float64   `json:"low"`
 	High   float64   `json:"high"`
 	Of     []float64 `json:"rounds"`
+}
+
+// goal is a figure that was to be reached, by the median of its rounds.
+type goal struct {
+	Name    string    `json:"name"`
+	Unit    string    `json:"unit"`
+	AtMost  bool      `json:"at_most,omitempty"` // else at least
+	Target  float64   `json:"target"`
+	Median  float64   `json:"median"`
+	Low     float64   `json:"low"`
+	High    float64   `json:"high"`
+	Of      []float64 `json:"rounds"`
+	Reached bool      `json:"reached"`
 }
 
 type check struct {
@@ -142,19 +156,78 @@ func latencyOf(h *hdrhistogram.Histogram) *latency {
 
 func micros(nanos int64) float64 { return float64(nanos/100) / 10 }
 
-// compare adds the ratio of two figures measured in the same rounds.
-func (r *report) compare(name string, of, against []float64) {
+// rates are the figures of a measure, by round.
+func (r *report) rates(name, unit string) (of []float64) {
+	for _, m := range r.Measures {
+		if m.Name == name && m.Unit == unit {
+			of = append(of, m.PerSecond)
+		}
+	}
+	return of
+}
+
+// compare adds the ratio of two figures measured in the same rounds, and returns it by round.
+func (r *report) compare(name string, of, against []float64) []float64 {
 	q := ratio{Name: name}
 	for i := range min(len(of), len(against)) {
 		q.Of = append(q.Of, of[i]/against[i])
 	}
 	if len(q.Of) == 0 {
-		return
+		return nil
 	}
-	sorted := slices.Sorted(slices.Values(q.Of))
-	q.Low, q.High = sorted[0], sorted[len(sorted)-1]
-	q.Median = (sorted[len(sorted)/2] + sorted[(len(sorted)-1)/2]) / 2
+	q.Median, q.Low, q.High = spread(q.Of)
 	r.Ratios = append(r.Ratios, q)
+	return q.Of
+}
+
+// spread is the median, the least and the greatest of figures, of which there is one at least.
+func spread(of []float64) (median, low, high float64) {
+	sorted := slices.Sorted(slices.Values(of))
+	return (sorted[len(sorted)/2] + sorted[(len(sorted)-1)/2]) / 2, sorted[0], sorted[len(sorted)-1]
+}
+
+// atLeast and atMost say whether a figure reached its target.
+func (r *report) atLeast(name, unit string, target float64, of ...float64) {
+	r.goal(goal{Name: name, Unit: unit, Target: target, Of: of})
+}
+
+func (r *report) atMost(name, unit string, target float64, of ...float64) {
+	r.goal(goal{Name: name, Unit: unit, Target: target, Of: of, AtMost: true})
+}
+
+func (r *report) goal(g goal) {
+	if len(g.Of) == 0 {
+		return // an alternative is missing, which a note says
+	}
+	g.Median, g.Low, g.High = spread(g.Of)
+	g.Reached = g.Median >= g.Target
+	if g.AtMost {
+		g.Reached = g.Median <= g.Target
+	}
+	r.Goals = append(r.Goals, g)
+	r.progress("%s", g)
+}
+
+func (g goal) String() string {
+	bound, verdict := "≥", "reached"
+	if g.AtMost {
+		bound = "≤"
+	}
+	if !g.Reached {
+		verdict = "NOT REACHED"
+	}
+	return fmt.Sprintf("%s: %s %s (%s to %s), target %s %s: %s", g.Name, figure(g.Median), g.Unit, figure(g.Low), figure(g.High), bound, figure(g.Target), verdict)
+}
+
+// figure writes a number with three digits that count.
+func figure(v float64) string {
+	switch {
+	case v >= 100:
+		return grouped(v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
 }
 
 // check adds something that must hold; err says how it does not.
@@ -198,7 +271,7 @@ func (r *report) print() {
 	fmt.Fprintf(r.out, "\n%s\n%s, %d cores, %s, %s\ncommit %s, %s\n\n", r.Command, r.Machine.CPU, r.Machine.Cores,
 		r.Machine.OS, r.Machine.Go, r.Commit, r.Started.Format(time.RFC3339))
 	t := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "measured\tper second\tunit\tcount\tseconds\tp50 µs\tp90\tp99\tp99.9\tmax\tsent late p99\tclient cpu s\tservice cpu s\t")
+	fmt.Fprintln(t, "measured\tper second\tunit\tcount\tseconds\tp50 µs\tp90\tp99\tp99.9\tmax\tsent late p99\tclient cpu s\tservice cpu s\tclient busy\t")
 	for i := range r.Measures {
 		m := &r.Measures[i]
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%.2f\t", m.title(), grouped(m.PerSecond), m.Unit, m.Count, m.Seconds)
@@ -210,11 +283,14 @@ func (r *report) print() {
 		if m.SentLateP99 > 0 {
 			fmt.Fprintf(t, "%.0f", m.SentLateP99)
 		}
-		fmt.Fprintf(t, "\t%.2f\t%.2f\t\n", m.ClientSeconds, m.ServiceSeconds)
+		fmt.Fprintf(t, "\t%.2f\t%.2f\t%.0f%%\t\n", m.ClientSeconds, m.ServiceSeconds, 100*m.ClientSeconds/m.Seconds)
 	}
 	t.Flush()
 	for _, q := range r.Ratios {
 		fmt.Fprintf(r.out, "\n%s: %.3f (median of %d rounds, %.3f to %.3f)", q.Name, q.Median, len(q.Of), q.Low, q.High)
+	}
+	for _, g := range r.Goals {
+		fmt.Fprintf(r.out, "\n%s", g)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(r.out, "\nnote: %s", n)

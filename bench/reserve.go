@@ -28,6 +28,7 @@ type reserveScenario struct {
 	Events      int     `default:"300000" help:"Events of the retailer's stream to post (${default})."`
 	EventBatch  int     `default:"5000" help:"Events of one POST, at most 10,000 (${default})."`
 
+	start    time.Time
 	shop     *retailer.Retailer
 	decimals map[string]int
 	stock    []int32 // pieces by position, SKU by SKU
@@ -57,13 +58,13 @@ func (v *reserveScenario) run(ctx context.Context, r *report) (err error) {
 			return err
 		}
 	}
-	if err := v.measureBaskets(ctx, r, s); err != nil {
+	if err := v.measureBaskets(ctx, r, s, 0); err != nil {
 		return err
 	}
 	v.checkBookings(ctx, r, s)
 	v.checkPositions(ctx, r, s, "after the reservations")
 	r.check("nothing is oversold: granted less cancelled is within the stock of every position", v.oversold())
-	if err := v.measureEvents(ctx, r, s); err != nil {
+	if err := v.measureEvents(ctx, r, s, 0); err != nil {
 		return err
 	}
 	v.checkPositions(ctx, r, s, "after the events")
@@ -71,11 +72,29 @@ func (v *reserveScenario) run(ctx context.Context, r *report) (err error) {
 	return nil
 }
 
-// open makes the retailer and counts its stock at the service.
-func (v *reserveScenario) open(ctx context.Context, r *report, s *service) (err error) {
-	start := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
+// open counts the retailer's stock at the service.
+func (v *reserveScenario) open(ctx context.Context, r *report, s *service) error {
+	if err := v.plan(); err != nil {
+		return err
+	}
+	r.progress("loading %d positions over HTTP", len(v.stock))
+	return v.load(ctx, s, true)
+}
+
+// load counts the stock, and waits until that is published if it is.
+func (v *reserveScenario) load(ctx context.Context, s *service, published bool) error {
+	err := errors.Join(loadEvents(ctx, s, v.shop.MasterData()), loadEvents(ctx, s, v.counts(v.start.Add(-time.Millisecond))))
+	if err == nil && published {
+		err = awaitPublished(ctx, s)
+	}
+	return err
+}
+
+// plan makes the retailer and its stock.
+func (v *reserveScenario) plan() (err error) {
+	v.start = time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
 	v.shop, err = retailer.New(retailer.Config{Stores: v.Stores, SKUs: v.SKUs, Warehouses: -1, Coverage: 1, Skew: v.Skew,
-		Seed: v.Seed, Start: start})
+		Seed: v.Seed, Start: v.start})
 	if err != nil {
 		return err
 	}
@@ -102,9 +121,7 @@ func (v *reserveScenario) open(ctx context.Context, r *report, s *service) (err 
 	if len(v.deep) == 0 {
 		return errors.New("--scarce 1 leaves no position to sell from")
 	}
-	r.progress("loading %d positions over HTTP", len(v.stock))
-	return errors.Join(loadEvents(ctx, s, v.shop.MasterData()), loadEvents(ctx, s, v.counts(start.Add(-time.Millisecond))),
-		awaitPublished(ctx, s))
+	return nil
 }
 
 // counts are the opening stock as events, a thousand lines each.
@@ -143,8 +160,7 @@ func (v *reserveScenario) measureSingles(ctx context.Context, r *report, s *serv
 		var callers []*caller
 		o, err := load{conns: conns, rate: rate, duration: v.Duration}.run(ctx, s, len(callKinds), func(i int) (worker, error) {
 			c, err := dial(s.addr, time.Now().Add(v.Duration+time.Minute))
-			w := &caller{conn: c, v: v, rng: rand.New(rand.NewPCG(v.Seed, uint64(len(v.bookings)+i)<<8|3)),
-				prefix: fmt.Sprintf("r%d-%d-", len(v.bookings), i)}
+			w := &caller{conn: c, httpCustomer: httpCustomer{customer: newCustomer(v, i)}}
 			callers = append(callers, w)
 			return w, err
 		})
@@ -177,12 +193,12 @@ func (v *reserveScenario) measureSingles(ctx context.Context, r *report, s *serv
 
 // measureBaskets reserves many lines at once for a while, and then confirms or cancels
 // what was reserved.
-func (v *reserveScenario) measureBaskets(ctx context.Context, r *report, s *service) error {
+func (v *reserveScenario) measureBaskets(ctx context.Context, r *report, s *service, round int) error {
 	var callers []*basketCaller
 	reserve := load{conns: v.BasketConns, duration: v.Duration}
 	o, err := reserve.run(ctx, s, 1, func(i int) (worker, error) {
 		c, err := dial(s.addr, time.Now().Add(v.Duration+time.Minute))
-		w := &basketCaller{conn: c, v: v, lines: min(v.BasketLines, len(v.deep))}
+		w := &basketCaller{conn: c, v: v, prefix: fmt.Sprintf("basket%d-", len(v.bookings)), lines: min(v.BasketLines, len(v.deep))}
 		callers = append(callers, w)
 		return w, err
 	})
@@ -194,7 +210,7 @@ func (v *reserveScenario) measureBaskets(ctx context.Context, r *report, s *serv
 	if err != nil {
 		return fmt.Errorf("baskets: %w", err)
 	}
-	r.add(fmt.Sprintf("reserve %d lines at once", v.BasketLines), "lines", 0, o.kinds[0].units, o.busy, o.kinds[0].latency)
+	r.add(fmt.Sprintf("reserve %d lines at once", v.BasketLines), "lines", round, o.kinds[0].units, o.busy, o.kinds[0].latency)
 
 	settle := load{conns: v.BasketConns, duration: 4 * v.Duration, limit: int64(len(baskets))}
 	o, err = settle.run(ctx, s, 1, func(i int) (worker, error) {
@@ -204,12 +220,12 @@ func (v *reserveScenario) measureBaskets(ctx context.Context, r *report, s *serv
 	if err != nil {
 		return fmt.Errorf("baskets: %w", err)
 	}
-	r.add(fmt.Sprintf("confirm or cancel %d lines at once", v.BasketLines), "lines", 0, o.kinds[0].units, o.busy, o.kinds[0].latency)
+	r.add(fmt.Sprintf("confirm or cancel %d lines at once", v.BasketLines), "lines", round, o.kinds[0].units, o.busy, o.kinds[0].latency)
 	return nil
 }
 
 // measureEvents posts the retailer's stream in large requests.
-func (v *reserveScenario) measureEvents(ctx context.Context, r *report, s *service) error {
+func (v *reserveScenario) measureEvents(ctx context.Context, r *report, s *service, round int) error {
 	const posters = 4
 	var requests [][]byte
 	var counts, lines []int64
@@ -245,12 +261,12 @@ func (v *reserveScenario) measureEvents(ctx context.Context, r *report, s *servi
 		return fmt.Errorf("only %d of %d requests with events were sent within %s", o.kinds[0].count, len(requests), l.duration)
 	}
 	name := fmt.Sprintf("POST %d events at once", v.EventBatch)
-	r.add(name, "lines", 0, o.kinds[0].units, o.busy, o.kinds[0].latency)
+	r.add(name, "lines", round, o.kinds[0].units, o.busy, o.kinds[0].latency)
 	events := int64(0)
 	for _, n := range counts {
 		events += n
 	}
-	r.add(name, "events", 0, events, o.busy, nil)
+	r.add(name, "events", round, events, o.busy, nil)
 	return nil
 }
 

@@ -70,7 +70,13 @@ func (b *bed) close() error {
 	return errors.Join(errs...)
 }
 
-// service is the onhand under load.
+// subdir makes a directory beside the others of the run.
+func (b *bed) subdir(name string) (string, error) {
+	dir := filepath.Join(b.dir, name)
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// service is the onhand under load, or what it is compared with.
 type service struct {
 	addr  string // host:port of its HTTP
 	kafka string // bootstrap address it reads from; "" unknown

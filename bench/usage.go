@@ -7,7 +7,7 @@ import (
 
 // usage is what a measurement took.
 type usage struct {
-	wall, client, service time.Duration // processor time of this process and of the service
+	wall, client, service time.Duration // processor time of this process, and of the service with its children
 }
 
 // stopwatch measures usage between startUsage and stop.
@@ -29,7 +29,7 @@ func startUsage(s *service) stopwatch {
 func (w stopwatch) now() usage {
 	u := usage{client: cpuOf(os.Getpid())}
 	if w.pid != 0 {
-		u.service = cpuOf(w.pid)
+		u.service = cpuOfAll(w.pid)
 	}
 	return u
 }
