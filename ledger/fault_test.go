@@ -42,6 +42,51 @@ func apply(t *testing.T, l *ledger.Ledger, c ledger.Command) {
 	}
 }
 
+// TestNewLogFails lets the disk refuse the next log file, in each of the ways in which
+// it can: Pebble would panic there, and here the process says why and stops.
+func TestNewLogFails(t *testing.T) {
+	for _, op := range []ledgertest.Op{ledgertest.OpName, ledgertest.OpWrite, ledgertest.OpSync} {
+		t.Run(op.String(), func(t *testing.T) {
+			disk, c := ledgertest.NewDisk(), ledgertest.NewClock()
+			o, stopped := onDisk(disk, c)
+			l := openOn(t, o)
+			apply(t, l, putSKU("before", c))
+			var first atomic.Pointer[string]
+			disk.Hook(func(o ledgertest.Op, path string) error {
+				log := strings.HasSuffix(path, ".log")
+				if log {
+					first.CompareAndSwap(nil, &path)
+				}
+				if o == op && (log && path != *first.Load() || !log && path == "data") {
+					return syscall.EIO
+				}
+				return nil
+			})
+			go func() { // fills one memtable, then needs the next log
+				for i := 0; ; i++ {
+					if _, err := l.Apply(putSKU(fmt.Sprint(i), c)); err != nil {
+						return
+					}
+				}
+			}()
+			if why := <-stopped; !errors.Is(why, syscall.EIO) {
+				t.Errorf("it stopped with %v, want it to say %v", why, syscall.EIO)
+			}
+			disk.Hook(nil)
+			durable := l.Durable()
+			o.FS = disk.Cut(0, 1)
+			l = openOn(t, o)
+			if l.Seq() < durable {
+				t.Errorf("the start after it ends at entry %d, and %d was durable", l.Seq(), durable)
+			}
+			ledgertest.Balanced(t, l)
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A failed write or sync of the log stops the process with the reason. Nothing is
 // acknowledged from then on, though the disk would take everything again: what the failed
 // sync lost is not in what a later one writes.
@@ -85,15 +130,13 @@ func TestFailedLogStops(t *testing.T) {
 			}
 			disk.Hook(nil)
 			ask("after")
-			for l.Seq() < durable+2 { // until it was taken in
+			for l.Seq() < durable+2 && len(answers) < cap(answers) { // until it was taken in, or refused
 				runtime.Gosched()
 			}
-			select {
-			case err := <-answers:
-				if err == nil {
+			for range len(answers) {
+				if err := <-answers; err == nil {
 					t.Error("a change was acknowledged after the disk failed")
 				}
-			default:
 			}
 			if l.Durable() != durable {
 				t.Errorf("entry %d is called durable, entry %d was the last before the disk failed", l.Durable(), durable)

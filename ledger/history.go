@@ -50,8 +50,10 @@ func (j *journal) inMemory(seq Seq) *block {
 	if seq >= j.next {
 		return nil
 	}
-	if b := findBlock(j.writing, seq); b != nil {
-		return b
+	for _, f := range j.writing {
+		if b := findBlock(f.blocks, seq); b != nil {
+			return b
+		}
 	}
 	if b := findBlock(j.sealed, seq); b != nil {
 		return b

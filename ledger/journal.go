@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,12 +66,12 @@ type commit struct {
 // journal gathers entries into blocks; one goroutine writes them.
 type journal struct {
 	mu      sync.Mutex
-	next    Seq      // the seq of the next entry
-	open    *block   // entries go here
-	sealed  []*block // full, waiting for the writer
-	writing []*block // with the writer now
-	waiting int      // bytes in open, sealed and writing
-	err     error    // set once nothing can be written any more
+	next    Seq       // the seq of the next entry
+	open    *block    // entries go here
+	sealed  []*block  // full, waiting for the writer
+	writing []*flight // with the writer now, oldest first
+	waiting int       // bytes in open, sealed and writing
+	err     error     // set once nothing can be written any more
 	room    *sync.Cond
 	kick    chan struct{}
 
@@ -166,8 +167,11 @@ func (j *journal) wait(seq Seq) error {
 	for Seq(j.durable.Load()) < seq {
 		j.mu.Lock()
 		c := j.open.batch
-		if len(j.writing) > 0 && seq <= j.writing[len(j.writing)-1].last() {
-			c = j.writing[0].batch
+		for _, f := range j.writing {
+			if seq <= f.last() {
+				c = f.commit
+				break
+			}
 		}
 		err := j.err
 		j.mu.Unlock()
@@ -217,39 +221,55 @@ func (j *journal) close() {
 	j.wake()
 }
 
-// writeJournal is the one goroutine that writes blocks: it takes all that waits,
-// commits it with one sync, and answers everyone. Blocks grow with load by themselves.
+// writeJournal is the one goroutine that writes blocks: it takes all that waits, commits
+// it with one sync, and answers everyone. Blocks grow with load by themselves. What came
+// during a sync is given to the disk before those whom that sync concerns are answered:
+// waking hundreds of them takes the processors for longer than the disk needs, and
+// meanwhile it would do nothing.
 func (l *Ledger) writeJournal() {
 	defer l.workers.Done()
 	j := &l.journal
-	for {
+	for closed := false; !closed; {
 		<-j.kick
-		blocks, c, closed := j.takeWaiting()
-		if c != nil {
-			j.since.Store(time.Now().UnixNano())
-			err := l.commit(blocks)
-			j.since.Store(0)
+		var f *flight
+		var err error
+		if f, closed, err = l.launch(); err != nil {
+			j.fail(err)
+			l.opts.Fatal(err)
+			return
+		}
+		for f != nil {
+			err := l.land(f)
+			var next *flight
+			if err == nil {
+				next, closed, err = l.launch()
+			}
 			if err != nil {
-				j.fail(c, err)
+				j.fail(err)
 				l.opts.Fatal(err)
 				return
 			}
-			j.written(blocks, c)
-			if l.sinceCheckpoint.Add(blockBytes(blocks)) > l.opts.CheckpointBytes {
+			j.written(f)
+			if l.sinceCheckpoint.Add(blockBytes(f.blocks)) > l.opts.CheckpointBytes {
 				select {
 				case l.checkpointSoon <- struct{}{}:
 				default:
 				}
 			}
-		}
-		if closed {
-			if c == nil {
-				return
-			}
-			j.wake() // what came in meanwhile
+			f = next
 		}
 	}
 }
+
+// flight is what one sync is about.
+type flight struct {
+	blocks []*block
+	commit *commit
+	batch  *pebble.Batch
+	head   [sha256.Size]byte // the hash of the last block
+}
+
+func (f *flight) last() Seq { return f.blocks[len(f.blocks)-1].last() }
 
 func blockBytes(blocks []*block) (n int64) {
 	for _, b := range blocks {
@@ -258,59 +278,78 @@ func blockBytes(blocks []*block) (n int64) {
 	return n
 }
 
-// takeWaiting hands what was appended to the writer and opens a new block.
-func (j *journal) takeWaiting() (blocks []*block, c *commit, closed bool) {
+// takeWaiting hands what was appended to the writer and opens a new block; nil where
+// nothing was.
+func (j *journal) takeWaiting() (f *flight, closed bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	closed = j.err != nil
 	if len(j.open.ends) == 0 && len(j.open.offsets) == 0 && len(j.sealed) == 0 {
-		return nil, nil, closed
+		return nil, closed
 	}
-	blocks = append(j.sealed, j.open)
+	f = &flight{blocks: append(j.sealed, j.open), commit: j.open.batch}
 	j.sealed = nil
-	j.writing = blocks
-	c = j.open.batch
+	j.writing = append(j.writing, f)
 	j.open = newBlock(j.next, newCommit(), j.open)
-	return blocks, c, closed
+	return f, closed
 }
 
-// commit writes blocks, offsets and marks in one batch with one sync.
-func (l *Ledger) commit(blocks []*block) error {
+// launch gives what waits to the disk, in one batch, and does not wait for it; nil where
+// nothing waits.
+func (l *Ledger) launch() (*flight, bool, error) {
 	j := &l.journal
-	batch := l.db.NewBatch()
-	defer batch.Close()
+	f, closed := j.takeWaiting()
+	if f == nil {
+		return nil, closed, nil
+	}
+	f.batch = l.db.NewBatch()
 	now := l.Now()
-	for _, b := range blocks {
+	for _, b := range f.blocks {
 		if len(b.ends) > 0 {
 			v := b.encode(j.head, now)
 			j.head = [sha256.Size]byte(v[len(v)-sha256.Size:])
-			if err := batch.Set(blockKey(b.first), v, nil); err != nil {
-				return fmt.Errorf("write block %d: %w", b.first, err)
+			if err := f.batch.Set(blockKey(b.first), v, nil); err != nil {
+				return nil, closed, fmt.Errorf("write block %d: %w", b.first, err)
 			}
 			for _, m := range b.marks {
-				if err := m.write(batch); err != nil {
-					return fmt.Errorf("write mark of entry %d: %w", m.seq, err)
+				if err := m.write(f.batch); err != nil {
+					return nil, closed, fmt.Errorf("write mark of entry %d: %w", m.seq, err)
 				}
 			}
 		}
 		for k, o := range b.offsets {
-			if err := batch.Set([]byte(k), o.encode(k), nil); err != nil {
-				return fmt.Errorf("write offset: %w", err)
+			if err := f.batch.Set([]byte(k), o.encode(k), nil); err != nil {
+				return nil, closed, fmt.Errorf("write offset: %w", err)
 			}
 		}
 	}
-	last := blocks[len(blocks)-1].last()
-	if err := batch.Set([]byte{prefixHead}, headRecord(last, j.head), nil); err != nil {
-		return fmt.Errorf("write head: %w", err)
+	f.head = j.head
+	if err := f.batch.Set([]byte{prefixHead}, headRecord(f.last(), f.head), nil); err != nil {
+		return nil, closed, fmt.Errorf("write head: %w", err)
 	}
-	if err := batch.Commit(pebble.Sync); err != nil {
-		return fmt.Errorf("sync journal up to entry %d: %w", last, err)
+	j.since.Store(time.Now().UnixNano())
+	if err := l.db.ApplyNoSyncWait(f.batch, pebble.Sync); err != nil {
+		return nil, closed, fmt.Errorf("write journal up to entry %d: %w", f.last(), err)
 	}
-	return l.head.write(last, j.head)
+	return f, closed, nil
+}
+
+// land returns when the disk has what was launched.
+func (l *Ledger) land(f *flight) error {
+	err := f.batch.SyncWait()
+	l.journal.since.Store(0)
+	if err != nil {
+		return fmt.Errorf("sync journal up to entry %d: %w", f.last(), err)
+	}
+	if err := f.batch.Close(); err != nil {
+		return fmt.Errorf("close the journal's batch: %w", err)
+	}
+	return l.head.write(f.last(), f.head)
 }
 
 // written makes the blocks visible as durable and answers those who wait.
-func (j *journal) written(blocks []*block, c *commit) {
+func (j *journal) written(f *flight) {
+	blocks := f.blocks
 	j.recentMu.Lock()
 	for _, b := range blocks {
 		if len(b.ends) > 0 {
@@ -329,25 +368,29 @@ func (j *journal) written(blocks []*block, c *commit) {
 	j.recentMu.Unlock()
 
 	j.mu.Lock()
-	j.writing = nil
+	j.writing = slices.Delete(j.writing, 0, 1)
 	for _, b := range blocks {
 		j.waiting -= len(b.body)
 	}
 	j.room.Broadcast()
 	j.mu.Unlock()
-	close(c.done)
+	close(f.commit.done)
 }
 
 // fail answers everyone that nothing more will be durable.
-func (j *journal) fail(c *commit, err error) {
+func (j *journal) fail(err error) {
 	j.mu.Lock()
 	j.err = errors.Join(ErrClosed, err)
-	open := j.open.batch
+	commits := []*commit{j.open.batch}
+	for _, f := range j.writing {
+		commits = append(commits, f.commit)
+	}
 	j.room.Broadcast()
 	j.mu.Unlock()
-	c.err, open.err = j.err, j.err
-	close(c.done)
-	close(open.done)
+	for _, c := range commits {
+		c.err = j.err
+		close(c.done)
+	}
 }
 
 // encode writes the block as it is kept: version, the hash of the block before,

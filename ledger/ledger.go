@@ -98,6 +98,7 @@ type Ledger struct {
 	opts  Options
 	db    *pebble.DB
 	lock  *pebble.Lock
+	guard logGuard
 	clock atomic.Int64 // the latest time given out; time never runs backwards here
 
 	catalogue    catalogue
@@ -147,15 +148,14 @@ var ErrClosed = errors.New("the ledger is closed")
 // to the state after the last durable change.
 func Open(o Options) (*Ledger, error) {
 	o = o.fill()
-	l := &Ledger{opts: o, closing: make(chan struct{}), checkpointSoon: make(chan struct{}, 1)}
+	l := &Ledger{opts: o, guard: logGuard{fatal: o.Fatal}, closing: make(chan struct{}), checkpointSoon: make(chan struct{}, 1)}
 	var err error
-	if l.db, l.lock, err = openStore(o); err != nil {
+	if l.db, l.lock, err = openStore(o, &l.guard); err != nil {
 		return nil, fmt.Errorf("open ledger in %s: %w", o.Dir, err)
 	}
 	l.init()
 	if err := errors.Join(l.recover(), l.head.open(o)); err != nil {
-		l.db.Close()
-		l.lock.Close()
+		l.closeStore()
 		return nil, fmt.Errorf("recover ledger in %s: %w", o.Dir, err)
 	}
 	l.checkSpace()
@@ -197,7 +197,12 @@ func (l *Ledger) Close() error {
 	err := l.Checkpoint()
 	l.journal.close()
 	l.workers.Wait()
-	return errors.Join(err, l.db.Close(), l.head.close(), l.lock.Close())
+	return errors.Join(err, l.head.close(), l.closeStore())
+}
+
+func (l *Ledger) closeStore() error {
+	l.guard.on.Store(false)
+	return errors.Join(l.db.Close(), l.lock.Close())
 }
 
 // Now is the ledger's time: the clock's, but never less than what it gave before,

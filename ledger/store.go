@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -50,28 +51,30 @@ const (
 // openStore opens Pebble so that a damaged log is an error and not a loss. A
 // directory that is in use, or that a newer program wrote, is left as it is.
 // The caller lets go of the lock after it has closed the store.
-func openStore(o Options) (db *pebble.DB, lock *pebble.Lock, err error) {
+func openStore(o Options, guard *logGuard) (db *pebble.DB, lock *pebble.Lock, err error) {
 	if err := makeDir(o.FS, o.Dir); err != nil {
 		return nil, nil, err
 	}
 	if lock, err = lockStore(o); err != nil {
 		return nil, nil, err
 	}
-	db, err = openLocked(o, lock)
+	db, err = openLocked(o, lock, guard)
 	if err != nil {
 		lock.Close()
 	}
 	return db, lock, err
 }
 
-func openLocked(o Options, lock *pebble.Lock) (*pebble.DB, error) {
+func openLocked(o Options, lock *pebble.Lock, guard *logGuard) (*pebble.DB, error) {
 	versioned, err := checkVersion(o)
 	if err != nil {
 		return nil, err
 	}
 	po := pebbleOptions(o)
 	po.Lock = lock
+	po.FS = logFS{po.FS, guard}
 	db, err := pebble.Open(o.Dir, po)
+	guard.on.Store(err == nil)
 	if err != nil || versioned {
 		return db, err
 	}
@@ -83,6 +86,7 @@ func openLocked(o Options, lock *pebble.Lock) (*pebble.DB, error) {
 		}
 	}
 	if err != nil {
+		guard.on.Store(false)
 		db.Close()
 		return nil, err
 	}
@@ -221,6 +225,68 @@ func exitOnStorageError(err error) {
 	fmt.Fprintf(os.Stderr, "onhand: storage error, stopping: %v\n", err)
 	os.Exit(exitStorage)
 }
+
+// logGuard stops the process where the log, or the directory that names it, fails.
+// Pebble answers some of these failures with an error, and some with a panic that says
+// nothing: under the guard none returns. It is off while the store opens and closes,
+// where an error can be given back.
+type logGuard struct {
+	on    atomic.Bool
+	fatal func(error)
+}
+
+func (g *logGuard) check(err error) error {
+	if err != nil && g.on.Load() {
+		g.fatal(fmt.Errorf("the store's log: %w", err))
+		select {} // whatever fatal does, nothing is acknowledged from here on
+	}
+	return err
+}
+
+type logFS struct {
+	vfs.FS
+	guard *logGuard
+}
+
+func (fs logFS) file(f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, fs.guard.check(err)
+	}
+	return logFile{f, fs.guard}, nil
+}
+
+func (fs logFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := fs.FS.Create(name, category)
+	if !strings.HasSuffix(name, ".log") {
+		return f, err
+	}
+	return fs.file(f, err)
+}
+
+func (fs logFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return fs.file(fs.FS.ReuseForWrite(oldname, newname, category))
+}
+
+func (fs logFS) OpenDir(name string) (vfs.File, error) { return fs.file(fs.FS.OpenDir(name)) }
+
+type logFile struct {
+	vfs.File
+	guard *logGuard
+}
+
+func (f logFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	return n, f.guard.check(err)
+}
+
+func (f logFile) SyncTo(length int64) (fullSync bool, err error) {
+	fullSync, err = f.File.SyncTo(length)
+	return fullSync, f.guard.check(err)
+}
+
+func (f logFile) Sync() error     { return f.guard.check(f.File.Sync()) }
+func (f logFile) SyncData() error { return f.guard.check(f.File.SyncData()) }
+func (f logFile) Close() error    { return f.guard.check(f.File.Close()) }
 
 // unsyncedFS does not wait for the disk where the log is written. All else is synced
 // as ever: tables that were lost to a power cut would take years with them.
