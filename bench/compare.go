@@ -51,6 +51,9 @@ func (c *compareScenario) run(ctx context.Context, r *report) (err error) {
 	if err == nil && c.wants("post") {
 		err = c.comparePosts(ctx, r, b)
 	}
+	if err == nil && (c.wants("kafka") || c.wants("visible")) {
+		err = c.compareKafka(ctx, r, b)
+	}
 	return err
 }
 

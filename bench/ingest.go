@@ -33,6 +33,12 @@ type ingestScenario struct {
 	produced int64
 	marks    *markers
 	spans    []span
+
+	title       string // what the names of measures begin with
+	franz       bool   // read with franz-go too
+	skipLatency bool
+	franzed     []float64
+	ratios      []float64 // applied ÷ read by Client.Fetch, by round
 }
 
 // perEvent is how far apart events of the stream lie: with all of them the stream must
@@ -86,16 +92,21 @@ func (g *ingestScenario) run(ctx context.Context, r *report) (err error) {
 			return fmt.Errorf("round %d: %w", round+1, err)
 		}
 	}
-	r.compare("applied ÷ read and discarded by Client.Fetch, events/s", applied, discarded)
-	rate := g.Rate
-	if rate == 0 {
-		rate = slices.Max(applied) / 2
+	g.ratios = r.compare(g.title+"applied ÷ read and discarded by Client.Fetch, events/s", applied, discarded)
+	if len(g.franzed) > 0 {
+		r.compare(g.title+"applied ÷ read and discarded by franz-go, events/s", applied, g.franzed)
 	}
 	if err := awaitPublished(ctx, s); err != nil {
 		return err
 	}
-	if err := g.measureLatency(ctx, r, s, p, rate); err != nil {
-		return err
+	if !g.skipLatency {
+		rate := g.Rate
+		if rate == 0 {
+			rate = slices.Max(applied) / 2
+		}
+		if err := g.measureLatency(ctx, r, s, p, rate); err != nil {
+			return err
+		}
 	}
 	for record := range g.shop.Flush() {
 		p.send(record.Topic, record.Key, record.Value)
@@ -105,10 +116,10 @@ func (g *ingestScenario) run(ctx context.Context, r *report) (err error) {
 		return err
 	}
 	compared, err := retailerBooks(g.shop).withMarkers(g.marks).compare(ctx, s)
-	r.check(fmt.Sprintf("on hand of %d positions is what the retailer expects", compared), err)
-	r.check("no event is among the dead letters", noDeadLetters(s))
+	r.check(fmt.Sprintf("%son hand of %d positions is what the retailer expects", g.title, compared), err)
+	r.check(g.title+"no event is among the dead letters", noDeadLetters(s))
 	tally := g.shop.Tally()
-	r.note("the stream held %d distinct events, %d repeated ones and %d late ones", tally.Events, tally.Duplicates, tally.Late)
+	r.note("%sthe stream held %d distinct events, %d repeated ones and %d late ones", g.title, tally.Events, tally.Duplicates, tally.Late)
 	return nil
 }
 
@@ -134,7 +145,7 @@ func (g *ingestScenario) open(ctx context.Context, r *report, s *service, p *pro
 	if err := errors.Join(p.flush(), g.marks.await(ctx, s, 2*time.Minute, 0)); err != nil {
 		return err
 	}
-	r.add("opening counts, published and applied", "lines", 0, int64(g.shop.Positions()), clock.stop(), nil)
+	r.add(g.title+"opening counts, published and applied", "lines", 0, int64(g.shop.Positions()), clock.stop(), nil)
 	for _, topic := range []string{topicPOS, topicWMS} {
 		for i := range p.partitions[topic] {
 			g.spans = append(g.spans, span{topic: topic, partition: i})
@@ -163,7 +174,7 @@ func (g *ingestScenario) backlogRound(ctx context.Context, r *report, b *bed, s 
 	if err := p.flush(); err != nil {
 		return nil, err
 	}
-	r.add("made and published", "events", round, int64(g.Events), clock.stop(), nil)
+	r.add(g.title+"made and published", "events", round, int64(g.Events), clock.stop(), nil)
 	n, err := g.discardRound(ctx, r, p, round, discarded)
 	if err != nil {
 		return nil, err
@@ -178,7 +189,7 @@ func (g *ingestScenario) backlogRound(ctx context.Context, r *report, b *bed, s 
 	if err := g.marks.await(ctx, s, time.Minute, 0); err != nil {
 		return nil, err
 	}
-	m := r.add("applied and durable", "events", round, n-from, busy, nil)
+	m := r.add(g.title+"applied and durable", "events", round, n-from, busy, nil)
 	*applied = append(*applied, m.PerSecond)
 	return s, s.waitReady(ctx)
 }
@@ -191,8 +202,20 @@ func (g *ingestScenario) discardRound(ctx context.Context, r *report, p *produce
 	if err != nil {
 		return 0, err
 	}
-	m := r.add("read and discarded by Client.Fetch", "events", round, n, busy, nil)
+	m := r.add(g.title+"read and discarded by Client.Fetch", "events", round, n, busy, nil)
 	*discarded = append(*discarded, m.PerSecond)
+	if !g.franz {
+		return n, nil
+	}
+	again, busy, err := discardFranz(ctx, g.addr, g.spans)
+	if err == nil && again != n {
+		err = fmt.Errorf("franz-go read %d records, Client.Fetch %d", again, n)
+	}
+	if err != nil {
+		return 0, err
+	}
+	m = r.add(g.title+"read and discarded by franz-go", "events", round, n, busy, nil)
+	g.franzed = append(g.franzed, m.PerSecond)
 	return n, nil
 }
 
@@ -250,7 +273,7 @@ func (g *ingestScenario) liveRound(ctx context.Context, r *report, s *service, p
 	if err := errors.Join(p.flush(), g.marks.await(ctx, s, time.Minute, 0)); err != nil {
 		return err
 	}
-	m := r.add("made, published, applied and durable", "events", round, int64(g.Events), clock.stop(), nil)
+	m := r.add(g.title+"made, published, applied and durable", "events", round, int64(g.Events), clock.stop(), nil)
 	*applied = append(*applied, m.PerSecond)
 	_, err := g.discardRound(ctx, r, p, round, discarded)
 	return err

@@ -37,19 +37,32 @@ func (g *ingestScenario) measureLatency(ctx context.Context, r *report, s *servi
 	defer probes.close()
 	g.marks.producer = probes // its batches do not wait behind those of the load
 	defer func() { g.marks.producer = p }()
+	listener, err := listen(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer listener.stop()
+	marked := make([]int64, len(g.marks.places))
+	for i, pl := range g.marks.places {
+		marked[i] = pl.sent
+	}
 
 	runtime.GC() // the batches are many; not while latency is measured
 	clock := startUsage(s)
 	begun := time.Now()
 	watch := newWatch(g.marks)
-	errs := make([]error, 3)
+	errs := make([]error, 4)
 	var late tally
-	var all sync.WaitGroup
+	var all, feed sync.WaitGroup
+	feed.Go(func() { errs[3] = watch.follow(g.marks, listener, marked) })
 	all.Go(func() { errs[0] = sendPacked(ctx, p, load, begun, &late) })
 	all.Go(func() { errs[1] = watch.send(ctx, g.marks, probes, begun, g.Probes, g.Duration) })
 	all.Go(func() { errs[2] = watch.look(ctx, s, g.marks) })
 	all.Wait()
 	busy := clock.stop()
+	behind := poll(ctx, 10*time.Second, pollEvery, watch.allTold)
+	listener.stop()
+	feed.Wait()
 	if err := errors.Join(append(errs, p.flush())...); err != nil {
 		return fmt.Errorf("latency: %w", err)
 	}
@@ -58,14 +71,21 @@ func (g *ingestScenario) measureLatency(ctx context.Context, r *report, s *servi
 		events += int64(l.batch.Len())
 	}
 	at := fmt.Sprintf(" at %s events/s", grouped(rate))
-	r.add("load"+at, "events", 0, events, busy, nil)
+	r.add(g.title+"load"+at, "events", 0, events, busy, nil)
 	if late.latency != nil {
 		r.Measures[len(r.Measures)-1].SentLateP99 = micros(late.latency.ValueAtPercentile(99))
 	}
 	if busy.wall > g.Duration*11/10 {
 		r.note("%s events/s for %s took %.1f s: that rate could not be kept, and latencies contain the backlog", grouped(rate), g.Duration, busy.wall.Seconds())
 	}
-	r.add("event published → visible by GET"+at, "events", 0, watch.seen.count, busy, watch.seen.latency)
+	r.add(g.title+"event published → visible by GET"+at, "events", 0, watch.seen.count, busy, watch.seen.latency)
+	if behind != nil {
+		return fmt.Errorf("the feed: %w", behind)
+	}
+	r.add(g.title+"event published → on the feed"+at, "events", 0, watch.told.count, busy, watch.told.latency)
+	for name, t := range map[string]tally{"visible by GET": watch.seen, "on the feed": watch.told} {
+		r.atMost(g.title+"event published → "+name+" at half the maximum rate, p99", "ms", 10, micros(t.latency.ValueAtPercentile(99))/1000)
+	}
 	return nil
 }
 
@@ -120,6 +140,7 @@ type watch struct {
 
 	wake chan struct{} // something waits
 	seen tally
+	told tally // by the feed; guarded by mu
 }
 
 func newWatch(m *markers) *watch {
@@ -155,6 +176,16 @@ func (w *watch) send(ctx context.Context, m *markers, p *producer, begun time.Ti
 		p.push()
 		w.awaken()
 	}
+}
+
+// allTold complains while the feed has not told of all that a GET has shown.
+func (w *watch) allTold() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.told.count < w.seen.count {
+		return fmt.Errorf("it told of %d of %d markers", w.told.count, w.seen.count)
+	}
+	return nil
 }
 
 func (w *watch) awaken() {
