@@ -54,3 +54,15 @@ func cpuModel() string {
 	}
 	return "unknown processor"
 }
+
+// residentBytes is what the process has in memory, all in.
+func (s *service) residentBytes() float64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.child.cmd.Process.Pid))
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 64)
+			return kib * 1024
+		}
+	}
+	return 0
+}

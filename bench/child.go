@@ -112,6 +112,16 @@ func (c *child) stop() error {
 	}
 }
 
+// kill ends the process at once, as a crash would.
+func (c *child) kill() error {
+	if err := c.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	<-c.done
+	c.err = nil // it is what was asked for
+	return nil
+}
+
 // tail is the end of what the process said on standard error.
 func (c *child) tail() string {
 	text, _ := os.ReadFile(c.log)

@@ -22,6 +22,7 @@ type commandLine struct {
 	Ingest       ingestScenario       `cmd:"" help:"Events from Kafka until applied, beside Client.Fetch; then latency at half of that; then check the books."`
 	Replay       replayScenario       `cmd:"" help:"A year of sales from a CSV file through Kafka; the ledger must end where arithmetic ends."`
 	Compare      compareScenario      `cmd:"" help:"onhand beside bare fasthttp, Redis, PostgreSQL, kafka-go and franz-go, on the same work and in turn."`
+	Scale        scaleScenario        `cmd:"" help:"What grows with the number of positions: memory, restart, time per call, checkpoints."`
 	Bare         bareServer           `cmd:"" hidden:"" help:"The bare HTTP server that availability compares with."`
 }
 
@@ -68,6 +69,8 @@ func run(args []string) int {
 		s = &cli.Ingest
 	case "compare":
 		s = &cli.Compare
+	case "scale":
+		s = &cli.Scale
 	case "replay":
 		s = &cli.Replay
 	default:

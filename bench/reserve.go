@@ -156,39 +156,44 @@ func (v *reserveScenario) unit(sku string) int64 {
 
 // measureSingles offers small reservations and what becomes of them.
 func (v *reserveScenario) measureSingles(ctx context.Context, r *report, s *service, conns int) error {
-	phase := func(name string, rate float64) (float64, error) {
-		var callers []*caller
-		o, err := load{conns: conns, rate: rate, duration: v.Duration}.run(ctx, s, len(callKinds), func(i int) (worker, error) {
-			c, err := dial(s.addr, time.Now().Add(v.Duration+time.Minute))
-			w := &caller{conn: c, httpCustomer: httpCustomer{customer: newCustomer(v, i)}}
-			callers = append(callers, w)
-			return w, err
-		})
-		for _, w := range callers {
-			v.bookings = append(v.bookings, w.bookings...)
-		}
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", name, err)
-		}
-		calls := tally{}
-		for _, t := range o.kinds {
-			calls.merge(t)
-		}
-		r.add(name, "requests", 0, calls.count, o.busy, calls.latency)
-		r.addKinds(name, 0, o, callKinds)
-		return float64(calls.count) / o.busy.wall.Seconds(), nil
-	}
 	name := fmt.Sprintf("%d connections", conns)
 	if v.Rate > 0 {
-		_, err := phase(fmt.Sprintf("%s at %s/s", name, grouped(v.Rate)), v.Rate)
+		_, err := v.measureCalls(ctx, r, s, conns, name, v.Rate)
 		return err
 	}
-	most, err := phase(name, 0)
+	most, err := v.measureCalls(ctx, r, s, conns, name, 0)
 	if err != nil {
 		return err
 	}
-	_, err = phase(fmt.Sprintf("%s at %s/s", name, grouped(most/2)), most/2)
+	_, err = v.measureCalls(ctx, r, s, conns, name, most.PerSecond/2)
 	return err
+}
+
+// measureCalls offers them at a rate; 0 is a closed loop.
+func (v *reserveScenario) measureCalls(ctx context.Context, r *report, s *service, conns int, name string, rate float64) (measure, error) {
+	if rate > 0 {
+		name = fmt.Sprintf("%s at %s/s", name, grouped(rate))
+	}
+	var callers []*caller
+	o, err := load{conns: conns, rate: rate, duration: v.Duration}.run(ctx, s, len(callKinds), func(i int) (worker, error) {
+		c, err := dial(s.addr, time.Now().Add(v.Duration+time.Minute))
+		w := &caller{conn: c, httpCustomer: httpCustomer{customer: newCustomer(v, i)}}
+		callers = append(callers, w)
+		return w, err
+	})
+	for _, w := range callers {
+		v.bookings = append(v.bookings, w.bookings...)
+	}
+	if err != nil {
+		return measure{}, fmt.Errorf("%s: %w", name, err)
+	}
+	calls := tally{}
+	for _, t := range o.kinds {
+		calls.merge(t)
+	}
+	m := *r.add(name, "requests", 0, calls.count, o.busy, calls.latency)
+	r.addKinds(name, 0, o, callKinds)
+	return m, nil
 }
 
 // measureBaskets reserves many lines at once for a while, and then confirms or cancels
