@@ -10,17 +10,28 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// checkpointBatchBytes is how much of a checkpoint goes to the store at a time.
-const checkpointBatchBytes = 1 << 20
+const (
+	// checkpointBatchBytes is how much of a checkpoint goes to the store at a time. The
+	// journal shares the store's log: its next sync waits until that much is written too.
+	checkpointBatchBytes = 128 << 10
+	// checkpointPaceMin is how many bytes of pages a second a checkpoint beside other
+	// work writes at least; more where it would else take half the time to the next one.
+	checkpointPaceMin = 16 << 20
+	// pageBytesPerPosition is about what a position takes in a stored page.
+	pageBytesPerPosition = 16
+)
 
 // Checkpoint writes what changed since the last one to its own keys, so that a
 // start need not replay the journal from there. Nothing waits for it: each page
 // says which entry it includes.
-func (l *Ledger) Checkpoint() error {
+func (l *Ledger) Checkpoint() error { return l.checkpoint(0) }
+
+// checkpoint is Checkpoint at so many bytes a second; 0 is as fast as it goes.
+func (l *Ledger) checkpoint(pace int64) error {
 	l.checkpointMu.Lock()
 	defer l.checkpointMu.Unlock()
 	upTo := l.Seq()
-	w := &checkpointWriter{l: l, batch: l.db.NewBatch()}
+	w := &checkpointWriter{l: l, batch: l.db.NewBatch(), pace: pace, due: time.Now()}
 	defer func() { w.batch.Close() }()
 	if err := w.run(); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
@@ -47,6 +58,8 @@ type checkpointWriter struct {
 	batch    *pebble.Batch
 	includes Seq
 	scratch  []byte
+	pace     int64     // bytes a second; 0 unbounded
+	due      time.Time // when the next batch may go
 
 	finished []*Reservation // to drop from memory once they are on disk
 	calls    []Hash
@@ -70,12 +83,48 @@ func (w *checkpointWriter) flush() error {
 	if err := w.l.Wait(w.includes); err != nil {
 		return err
 	}
+	n := w.batch.Len()
 	if err := w.batch.Commit(pebble.NoSync); err != nil {
 		return err
 	}
 	w.batch.Close()
 	w.batch = w.l.db.NewBatch()
+	w.wait(n)
 	return nil
+}
+
+// wait keeps to the pace after so many bytes, while the ledger is at work.
+func (w *checkpointWriter) wait(bytes int) {
+	if w.pace == 0 {
+		return
+	}
+	w.due = w.due.Add(time.Duration(int64(bytes) * int64(time.Second) / w.pace))
+	early := time.Until(w.due)
+	if early <= 0 {
+		w.due = time.Now() // what was slow is not made good by haste
+		return
+	}
+	timer := time.NewTimer(early)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.l.closing:
+		w.pace = 0
+	}
+}
+
+// checkpointPace is how fast a checkpoint beside other work is to be.
+func (l *Ledger) checkpointPace() int64 {
+	bytes := int64(0)
+	for i := range l.shards {
+		sh := &l.shards[i]
+		sh.mu.RLock()
+		for _, id := range sh.dirty {
+			bytes += int64(len(sh.page(id).positions)) * pageBytesPerPosition
+		}
+		sh.mu.RUnlock()
+	}
+	return max(checkpointPaceMin, int64(float64(bytes)/(l.opts.CheckpointEvery.Seconds()/2)))
 }
 
 func (w *checkpointWriter) run() error {
@@ -290,7 +339,7 @@ func (l *Ledger) keepHouse() {
 		if l.Seq() == l.checkpointedSeq() {
 			continue
 		}
-		if err := l.Checkpoint(); err != nil {
+		if err := l.checkpoint(l.checkpointPace()); err != nil {
 			slog.Error("checkpoint", "error", err)
 			continue
 		}
