@@ -6,7 +6,7 @@ WORKERS ?= 2
 OPS ?= 1000000
 ROUNDS ?= 200
 
-.PHONY: build test check vet simulate linearize crash
+.PHONY: build test check vet simulate linearize crash bench
 
 build:
 	go build -o onhand .
@@ -32,6 +32,11 @@ linearize:
 # Killed under load, again and again: make crash ROUNDS=200.
 crash:
 	go test . -run TestKilledUnderLoad -count=1 -v -timeout 24h -crash-rounds $(ROUNDS)
+
+# Everything that bench/RESULTS.md says, measured anew: about half an hour, better with nothing else running.
+bench:
+	go run ./bench compare --time-limit 1h --markdown bench/RESULTS.md
+	go run ./bench scale --time-limit 1h --markdown bench/RESULTS.md
 
 check: vet
 	go run $(STATICCHECK) ./...

@@ -34,6 +34,7 @@ type common struct {
 	Dir       string        `placeholder:"DIR" help:"Where the service and Kafka keep data: a new directory in this one, removed afterwards (the system's temporary directory)."`
 	Keep      bool          `help:"Do not remove that directory."`
 	JSON      string        `name:"json" placeholder:"FILE" help:"Write the results there too."`
+	Markdown  string        `placeholder:"FILE" help:"Put the results into this file as the scenario's section, in place of the one before."`
 	Duration  time.Duration `default:"5s" help:"Length of each measurement (${default})."`
 	Seed      uint64        `default:"1" help:"Of everything made up (${default})."`
 	TimeLimit time.Duration `default:"15m" help:"For the whole run (${default})."`
@@ -102,6 +103,11 @@ func carryOut(ctx context.Context, s scenario, name string, args []string) error
 	r.print()
 	if c.JSON != "" {
 		if err := r.writeJSON(c.JSON); err != nil {
+			return err
+		}
+	}
+	if c.Markdown != "" {
+		if err := r.writeMarkdown(c.Markdown); err != nil {
 			return err
 		}
 	}
