@@ -3,10 +3,11 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@latest
 
 SIMULATE ?= 1m
 WORKERS ?= 2
+FUZZ ?= 20s
 OPS ?= 1000000
 ROUNDS ?= 200
 
-.PHONY: build test check vet simulate linearize crash bench
+.PHONY: build test check vet simulate linearize crash fuzz bench
 
 build:
 	go build -o onhand .
@@ -24,6 +25,15 @@ vet:
 # The simulation for as long as asked (SIMULATE=30m), from fresh seeds after those that once failed.
 simulate:
 	go test ./simulate -count=1 -timeout 0 -run TestSimulation -v -for $(SIMULATE) -workers $(WORKERS)
+
+# Every fuzz target for as long as asked, one after another: make fuzz FUZZ=20s.
+fuzz:
+	@set -e; for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			go test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -fuzzminimizetime 5s -parallel $(WORKERS); \
+		done; \
+	done
 
 # As many calls over HTTP as asked, their history judged; make linearize OPS=50000000.
 linearize:

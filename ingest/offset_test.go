@@ -22,7 +22,7 @@ func TestOffsetNeverRunsAhead(t *testing.T) {
 // offsetsAtCuts makes every so manyth record a poisoned one; 0 makes none.
 func offsetsAtCuts(t *testing.T, poison int) {
 	w := startBroker(t, embedded.Options{})
-	const n = 3000
+	const n = 1500
 	var values []string
 	poisoned := 0
 	for i := range n {

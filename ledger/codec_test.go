@@ -2,8 +2,10 @@ package ledger
 
 import (
 	"bytes"
+	"maps"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -146,8 +148,14 @@ func FuzzBlock(f *testing.F) {
 	}
 	f.Add(b.encode([32]byte{}, 1))
 	f.Fuzz(func(t *testing.T, v []byte) {
-		if s, err := decodeBlock(v); err == nil {
-			s.entry(s.first)
+		s, err := decodeBlock(v)
+		if err != nil {
+			return
+		}
+		s.entry(s.first)
+		again, err := decodeBlock(s.block.encode(s.prev, s.at))
+		if err != nil || again.first != s.first || again.at != s.at || again.prev != s.prev || !bytes.Equal(again.body, s.body) || !slices.Equal(again.ends, s.ends) {
+			t.Fatalf("block %d of %d entries reads back otherwise: %v", s.first, len(s.ends), err)
 		}
 	})
 }
@@ -155,7 +163,15 @@ func FuzzBlock(f *testing.F) {
 func FuzzPage(f *testing.F) {
 	p := page{positions: []position{{loc: 3, Figures: Figures{1, 2, 3, 4}, head: sixOf(9), last: sixOf(5), counted: sixOf(6)}, {loc: 4}}}
 	f.Add(p.append(nil, 10))
-	f.Fuzz(func(t *testing.T, v []byte) { decodePage(v) })
+	f.Fuzz(func(t *testing.T, v []byte) {
+		p, seq, err := decodePage(v)
+		if err != nil {
+			return
+		}
+		if again, seqAgain, err := decodePage(p.append(nil, seq)); err != nil || seqAgain != seq || !reflect.DeepEqual(p, again) {
+			t.Fatalf("%+v of entry %d reads back as %+v of %d: %v", p, seq, again, seqAgain, err)
+		}
+	})
 }
 
 func FuzzReservation(f *testing.F) {
@@ -175,7 +191,61 @@ func FuzzRules(f *testing.F) {
 	l := &Ledger{}
 	l.init()
 	f.Add(l.encodeRules(true, map[ruleKey]units{{sku: 1, loc: 2}: 3000, {category: l.catalogue.category("dairy")}: unitsNone}, []ruleKey{{loc: 4}}))
-	f.Fuzz(func(t *testing.T, v []byte) { l.decodeRules(v) })
+	f.Fuzz(func(t *testing.T, v []byte) {
+		replace, set, remove, err := l.decodeRules(v)
+		if err != nil {
+			return
+		}
+		replaceAgain, setAgain, removeAgain, err := l.decodeRules(l.encodeRules(replace, set, remove))
+		if err != nil || replaceAgain != replace || !maps.Equal(setAgain, set) || !slices.Equal(removeAgain, remove) {
+			t.Fatalf("%v %v %v read back as %v %v %v: %v", replace, set, remove, replaceAgain, setAgain, removeAgain, err)
+		}
+	})
+}
+
+// FuzzRecord reads the small records: of an offset, a name, a call and a dead letter.
+func FuzzRecord(f *testing.F) {
+	letter := DeadLetter{Code: "unknown-sku", Detail: "x", Topic: "pos.events", Partition: 3, Offset: 7, Key: []byte("k"), Value: []byte("v"),
+		Headers: []Header{{"h", []byte("w")}}}
+	f.Add(byte(0), Offset{Next: 5, Last: Hash{1, 2}}.encode("t"))
+	f.Add(byte(1), seen{1, 2}.append(nil))
+	f.Add(byte(2), call{Hash{1, 2}, 3, 4}.append(nil))
+	f.Add(byte(3), letter.encode())
+	f.Fuzz(func(t *testing.T, kind byte, v []byte) {
+		var again []byte
+		switch kind % 4 {
+		case 0:
+			o, err := decodeOffset("t", v)
+			if err != nil {
+				return
+			}
+			again = o.encode("t")
+		case 1:
+			if len(v) != 16 { // loadNames refuses those
+				return
+			}
+			again = decodeSeen(v).append(nil)
+		case 2:
+			if len(v) != 32 { // keyOnDisk refuses those
+				return
+			}
+			again = decodeCall(v).append(nil)
+		default:
+			e := Entry{Kind: KindDeadLetter, Payload: v}
+			d, err := e.DeadLetter()
+			if err != nil {
+				return
+			}
+			e.Payload = d.encode() // lengths may have been written longer than they need be
+			if back, err := e.DeadLetter(); err != nil || !reflect.DeepEqual(back, d) {
+				t.Fatalf("%+v reads back as %+v: %v", d, back, err)
+			}
+			return
+		}
+		if !bytes.Equal(again, v) {
+			t.Fatalf("%x reads back as %x", v, again)
+		}
+	})
 }
 
 // TestPageIndex looks for every number among, between and beside the locations of

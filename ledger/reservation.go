@@ -198,10 +198,17 @@ func (d *decoder) reservationLine() ReservationLine {
 	ln := ReservationLine{SKU: SKU(d.uint32()), Location: Location(d.uint32()), Available: -1}
 	flags := d.byte()
 	ln.Decimals = flags >> decimalsShift
-	ln.Quantity = d.qty()
+	units := func() Qty {
+		q := d.qty()
+		if q < 0 {
+			d.fail()
+		}
+		return q
+	}
+	ln.Quantity = units()
 	read := func(f byte, q *Qty) {
 		if flags&f != 0 {
-			*q = d.qty()
+			*q = units()
 		}
 	}
 	if flags&flagSameAsHeld != 0 {
