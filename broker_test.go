@@ -24,6 +24,13 @@ type testBroker struct {
 type brokerApart struct {
 	addr        string
 	stop, start func()
+	outages     []outage
+}
+
+// outage is a way in which a broker goes away and comes back.
+type outage struct {
+	name        string
+	begin, over func()
 }
 
 // brokers are the embedded one and, where Java and Maven are there, Apache Kafka.
@@ -46,17 +53,20 @@ func apacheApart(t testing.TB) brokerApart {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Kill() })
-	return brokerApart{b.Addr(), func() {
-		if err := b.Stop(); err != nil {
-			t.Fatal(err)
+	must := func(do func() error) func() {
+		return func() {
+			if err := do(); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}, func() {
+	}
+	stop, start := must(b.Stop), must(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
-		if err := b.Restart(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}}
+		return b.Restart(ctx)
+	})
+	return brokerApart{b.Addr(), stop, start,
+		[]outage{{"stopped", stop, start}, {"killed", must(b.Kill), start}, {"killed again", must(b.Kill), start}, {"halted", must(b.Pause), must(b.Resume)}}}
 }
 
 func embeddedApart(t testing.TB) brokerApart {
@@ -80,7 +90,7 @@ func embeddedApart(t testing.TB) brokerApart {
 	}
 	start()
 	t.Cleanup(stop)
-	return brokerApart{addr, stop, start}
+	return brokerApart{addr, stop, start, []outage{{"stopped", stop, start}, {"stopped again", stop, start}}}
 }
 
 // freeAddress is a loopback address that nobody listens on.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,14 +54,42 @@ type crashHold struct {
 // answer to, as clients do, and everything must come out exactly once.
 func TestKilledUnderLoad(t *testing.T) {
 	for _, broker := range brokers(t) {
-		t.Run(broker.name, func(t *testing.T) { killUnderLoad(t, broker) })
+		t.Run(broker.name, func(t *testing.T) { endUnderLoad(t, broker, *crashRounds, (*process).kill) })
 	}
 }
 
-func killUnderLoad(t *testing.T, broker testBroker) {
-	rounds := *crashRounds
+// TestEndedUnderLoad asks the service again and again to end while it is at work: it
+// must do so in order, and what was true of a kill is true of that.
+func TestEndedUnderLoad(t *testing.T) {
+	for _, broker := range brokers(t) {
+		t.Run(broker.name, func(t *testing.T) { endUnderLoad(t, broker, 5, (*process).stop) })
+	}
+}
+
+// TestHaltedUnderLoad halts the service while it is at work, lets it go on after a while,
+// and only then kills it.
+func TestHaltedUnderLoad(t *testing.T) {
+	for _, broker := range brokers(t) {
+		t.Run(broker.name, func(t *testing.T) {
+			endUnderLoad(t, broker, 5, func(p *process) {
+				p.cmd.Process.Signal(syscall.SIGSTOP)
+				<-time.After(300 * time.Millisecond) // how long is what a halt is
+				p.cmd.Process.Signal(syscall.SIGCONT)
+				eventually(t, "an answer after it", func() error {
+					if code, body := p.get("/readyz"); code != 200 {
+						return fmt.Errorf("/readyz: %d %s", code, body)
+					}
+					return nil
+				})
+				p.kill()
+			})
+		})
+	}
+}
+
+func endUnderLoad(t *testing.T, broker testBroker, rounds int, end func(*process)) {
 	if testing.Short() {
-		rounds = 3
+		rounds = min(rounds, 3)
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -88,7 +117,7 @@ func killUnderLoad(t *testing.T, broker testBroker) {
 			wg.Go(func() { c.run(ctx, p.kafka) })
 		}
 		<-time.After(time.Duration(50+rng.IntN(600)) * time.Millisecond) // the moment of death is what is being varied
-		p.kill()
+		end(p)
 		stop()
 		wg.Wait()
 		p = start(t, dir, args...)
@@ -100,7 +129,7 @@ func killUnderLoad(t *testing.T, broker testBroker) {
 		}
 		b.compare(t, p)
 		if t.Failed() {
-			t.Fatalf("after kill %d\n%s", round+1, p.logged())
+			t.Fatalf("after end %d\n%s", round+1, p.logged())
 		}
 	}
 	p.stop()
@@ -116,7 +145,7 @@ func killUnderLoad(t *testing.T, broker testBroker) {
 	for _, n := range b.sold {
 		sales += n
 	}
-	t.Logf("%d kills, %d units sold, %d reservations; verify: %s", rounds, sales, holds, out)
+	t.Logf("%d ends, %d units sold, %d reservations; verify: %s", rounds, sales, holds, out)
 	if sales == 0 || holds == 0 {
 		t.Errorf("nothing happened: %d sales, %d reservations", sales, holds)
 	}

@@ -225,16 +225,16 @@ func outageUnderLoad(t *testing.T, b testBroker) {
 			return nil
 		})
 	}
-	for range 2 {
+	for _, o := range broker.outages {
 		more(200)
-		broker.stop()
+		o.begin()
 		for range 20 {
 			if code, body := p.get("/v1/availability/milk"); code != 200 {
-				t.Errorf("while the broker is away: %d %s", code, body)
+				t.Errorf("while the broker is %s: %d %s", o.name, code, body)
 			}
 			p.must(201, "POST", "/v1/reservations", `{"ttl_seconds":1,"lines":[{"sku":"milk","location":"0001","quantity":1}]}`)
 		}
-		broker.start()
+		o.over()
 		more(200)
 	}
 	cancel()
