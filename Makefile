@@ -28,12 +28,7 @@ simulate:
 
 # Every fuzz target for as long as asked, one after another: make fuzz FUZZ=20s.
 fuzz:
-	@set -e; for pkg in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-			echo "$$pkg $$target"; \
-			go test $$pkg -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -fuzzminimizetime 5s -parallel $(WORKERS); \
-		done; \
-	done
+	.ci/fuzz $(FUZZ) $(WORKERS)
 
 # As many calls over HTTP as asked, their history judged; make linearize OPS=50000000.
 linearize:

@@ -127,6 +127,11 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		r.ctx = nil
 		s.requests.Put(r)
 	}()
+	if h := &ctx.Request.Header; !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0" {
+		r.problem("invalid-request", "the request is of a version of HTTP other than 1.0 and 1.1")
+		ctx.SetConnectionClose()
+		return
+	}
 	s.route(r)
 }
 
