@@ -7,7 +7,7 @@ FUZZ ?= 20s
 OPS ?= 1000000
 ROUNDS ?= 200
 
-.PHONY: build test check vet simulate linearize crash fuzz bench
+.PHONY: build test prove check vet simulate linearize crash fuzz bench
 
 build:
 	go build -o onhand .
@@ -17,6 +17,12 @@ test: vet
 	go test -timeout 15m ./...
 	go test -race -short -timeout 15m ./ledger ./promise ./ingest ./availability ./api
 	go test -race -short -timeout 15m -run 'Buyers|Killed' .
+
+# What machines try to break it with, for as long as every change is worth.
+prove:
+	$(MAKE) simulate SIMULATE=1m
+	$(MAKE) linearize OPS=1000000
+	$(MAKE) fuzz FUZZ=20s
 
 vet:
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "these files are not gofmt-clean"; exit 1; }

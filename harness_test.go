@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -68,6 +69,12 @@ func start(t testing.TB, dir string, args ...string) *process {
 // launch is start without the waiting.
 func launch(t testing.TB, dir string, args ...string) *process {
 	t.Helper()
+	return launchBy(t, nil, dir, args...)
+}
+
+// launchBy is launch by way of another program, which is given onhand and its arguments.
+func launchBy(t testing.TB, by []string, dir string, args ...string) *process {
+	t.Helper()
 	bin, err := buildOnce()
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +84,9 @@ func launch(t testing.TB, dir string, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, log: log, done: make(chan struct{})}
-	p.cmd = exec.Command(bin, append([]string{"serve", "--http", "127.0.0.1:0", "--data", dir}, args...)...)
+	line := append(slices.Clone(by), bin, "serve", "--http", "127.0.0.1:0", "--data", dir)
+	line = append(line, args...)
+	p.cmd = exec.Command(line[0], line[1:]...)
 	p.cmd.Stderr = log
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -79,7 +79,9 @@ func TestFloodIsShed(t *testing.T) {
 		}
 		return res.StatusCode, res.Header, b
 	}
-	done := func() bool { return odd.Load() > 0 || t.Failed() || sold.Load() > 20_000 && shed.Load() > 50 && len(granted) > 500 }
+	done := func() bool {
+		return odd.Load() > 0 || t.Failed() || sold.Load() > 20_000 && shed.Load() > 50 && len(granted) > 500
+	}
 	var wg sync.WaitGroup
 	for i := range posters {
 		wg.Go(func() {
@@ -305,4 +307,53 @@ func TestSlowClientsAreCut(t *testing.T) {
 			p.must(200, "GET", "/v1/availability/milk", "")
 		}
 	}
+}
+
+// TestFewOpenFiles lets the service open few files and then wants more connections than
+// that: the store keeps what it needs.
+func TestFewOpenFiles(t *testing.T) {
+	p := launchBy(t, []string{"sh", "-c", `ulimit -n 256 && exec "$0" "$@"`}, t.TempDir(), "--checkpoint-every", "100ms")
+	p.waitReady()
+	p.stock([]string{"milk"}, []string{"0001"}, 1_000_000)
+	addr := strings.TrimPrefix(p.url, "http://")
+	var in []net.Conn
+	turned := 0
+	for range 300 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(30 * time.Second))
+		if err := ask(c, "/healthz"); err != nil {
+			turned++
+		} else {
+			in = append(in, c)
+		}
+	}
+	if turned < 100 || len(in) < 50 {
+		t.Errorf("%d were let in, %d turned away", len(in), turned)
+	}
+	c := in[0]
+	for i := range 500 { // each durable, and checkpoints among them
+		body := fmt.Sprintf(`{"id":"r%d","lines":[{"sku":"milk","location":"0001","quantity":1}]}`, i)
+		if _, err := fmt.Fprintf(c, "POST /v1/reservations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || res.StatusCode != 201 {
+			t.Fatalf("reservation %d: %+v, %v", i, res, err)
+		}
+		io.Copy(io.Discard, res.Body)
+	}
+	for _, c := range in {
+		c.Close()
+	}
+	eventually(t, "others are let in again", func() error {
+		if code, body := p.get("/healthz"); code != 200 {
+			return fmt.Errorf("%d %s", code, body)
+		}
+		return nil
+	})
+	p.stop()
 }

@@ -121,7 +121,7 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 	s.feed = availability.NewFeed(stock, c.Subscribers)
 	// Last, the door.
 	s.http = api.New(api.Options{Ledger: s.ledger, Ingest: applier, Stock: stock, Feed: s.feed, Promises: promise.New(s.ledger),
-		Keys: c.APIKey, BodyBytesMax: c.BodyBytes, Connections: c.Connections, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout,
+		Keys: c.APIKey, BodyBytesMax: c.BodyBytes, Connections: connectionsWithin(c.Connections), ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout,
 		Ready: s.ready})
 	s.url = "http://" + ln.Addr().String()
 	s.workers.Go(func() {

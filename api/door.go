@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -16,9 +17,11 @@ const (
 	// before it had sent everything.
 	lingerFor      = 3 * time.Second
 	lingerBytesMax = 64 << 20
-	// turnedAwayAtOnce is how many callers beyond Connections are told so at a time;
-	// with more than that, connections are closed without a word.
-	turnedAwayAtOnce = 256
+	// turnedAwayMax is how many callers beyond Connections are told so at a time, at
+	// most; with more than that, connections are closed without a word.
+	turnedAwayMax = 256
+	// acceptAgain is how long is waited when the process may open no more files.
+	acceptAgain = 50 * time.Millisecond
 	// workersSpare are workers of the HTTP library beyond Connections. One is free
 	// again a moment after its connection is closed, and without a spare one the
 	// library would turn the next caller away in its own words.
@@ -42,6 +45,10 @@ func newDoor(ln net.Listener, connections int) *door {
 func (d *door) Accept() (net.Conn, error) {
 	for {
 		c, err := d.Listener.Accept()
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			time.Sleep(acceptAgain) // until some are closed; who calls meanwhile waits
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +61,7 @@ func (d *door) Accept() (net.Conn, error) {
 }
 
 func (d *door) turnAway(c net.Conn) {
-	if d.turnedAway.Add(1) > turnedAwayAtOnce {
+	if d.turnedAway.Add(1) > min(turnedAwayMax, max(16, d.most/16)) { // each is an open file
 		d.turnedAway.Add(-1)
 		c.Close()
 		return

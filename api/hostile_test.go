@@ -112,3 +112,23 @@ func TestMalformedBodies(t *testing.T) {
 		}
 	}
 }
+
+// TestPanicCostsOneRequest plants a fault in a handler: its caller is told that it is
+// ours, it is counted, and the next call is answered.
+func TestPanicCostsOneRequest(t *testing.T) {
+	sh := stocked(t)
+	before := panics.Get()
+	stock := sh.s.Stock
+	sh.s.Stock = nil
+	got := sh.raw("GET", "/v1/availability/a", "")
+	sh.s.Stock = stock
+	if got.status != 500 || !strings.HasPrefix(got.body, `{"type":"/problems/internal-error"`) || strings.Contains(got.body, "goroutine") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if panics.Get() != before+1 {
+		t.Errorf("%d panics were counted", panics.Get()-before)
+	}
+	if got := sh.raw("GET", "/v1/availability/a", ""); got.status != 200 {
+		t.Errorf("the next call: %d %s", got.status, got.body)
+	}
+}
