@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,8 @@ type linClient struct {
 }
 
 func (c *linClient) connect(addr string) {
-	c.http = fasthttp.HostClient{Addr: addr, MaxConns: 1, MaxIdemponentCallAttempts: 1, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second}
+	c.http = fasthttp.HostClient{Addr: addr, Dial: func(addr string) (net.Conn, error) { return fasthttp.DialTimeout(addr, 30*time.Second) },
+		MaxConns: 1, MaxIdemponentCallAttempts: 1, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second}
 }
 
 // do makes the call and notes when, and what was answered. An error is no answer, or
