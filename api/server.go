@@ -112,9 +112,13 @@ func (serverLogger) Printf(format string, args ...any) {
 	slog.Debug("http", "message", strings.TrimSpace(format))
 }
 
-// handle answers one request. A panic below is a fault of ours: it is logged and
-// counted, and costs that request alone.
+// handle answers one request that ends where every reader of it sees its end. A panic
+// below is a fault of ours: it is logged and counted, and costs that request alone.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	if !framed(&ctx.Request.Header) {
+		s.handleError(ctx, errFraming)
+		return
+	}
 	r := s.requests.Get().(*request)
 	r.reset(s, ctx)
 	defer func() {
@@ -127,11 +131,6 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		r.ctx = nil
 		s.requests.Put(r)
 	}()
-	if h := &ctx.Request.Header; !h.IsHTTP11() && string(h.Protocol()) != "HTTP/1.0" {
-		r.problem("invalid-request", "the request is of a version of HTTP other than 1.0 and 1.1")
-		ctx.SetConnectionClose()
-		return
-	}
 	s.route(r)
 }
 
