@@ -119,65 +119,6 @@ func TestBlocksReadBack(t *testing.T) {
 	}
 }
 
-// The decoders read bytes that the disk may have changed: they must say so, never panic.
-
-func FuzzEntry(f *testing.F) {
-	rng := rand.New(rand.NewPCG(7, 8))
-	for range 20 {
-		f.Add(randomDraft(rng).append(nil))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		e, err := decodeEntry(1, b)
-		if err == nil {
-			_ = e.Kind.String()
-			if e.Kind == KindDeadLetter {
-				e.DeadLetter()
-			}
-		}
-	})
-}
-
-func FuzzBlock(f *testing.F) {
-	rng := rand.New(rand.NewPCG(9, 10))
-	b := newBlock(5, newCommit(), &block{})
-	for range 4 {
-		b.body = randomDraft(rng).append(b.body)
-		b.ends = append(b.ends, uint32(len(b.body)))
-	}
-	f.Add(b.encode([32]byte{}, 1))
-	f.Fuzz(func(t *testing.T, v []byte) {
-		if s, err := decodeBlock(v); err == nil {
-			s.entry(s.first)
-		}
-	})
-}
-
-func FuzzPage(f *testing.F) {
-	p := page{positions: []position{{loc: 3, Figures: Figures{1, 2, 3, 4}, head: sixOf(9), last: sixOf(5), counted: sixOf(6)}, {loc: 4}}}
-	f.Add(p.append(nil, 10))
-	f.Fuzz(func(t *testing.T, v []byte) { decodePage(v) })
-}
-
-func FuzzReservation(f *testing.F) {
-	f.Add((&Reservation{ID: "a", State: Held, Lines: []ReservationLine{{SKU: 1, Location: 2, Quantity: 3, Held: 3, Available: -1}}}).append(nil))
-	f.Fuzz(func(t *testing.T, v []byte) {
-		r, err := decodeReservation(v)
-		if err != nil {
-			return
-		}
-		if again, err := decodeReservation(r.append(nil)); err != nil || !reflect.DeepEqual(r, again) {
-			t.Fatalf("%+v reads back as %+v: %v", r, again, err)
-		}
-	})
-}
-
-func FuzzRules(f *testing.F) {
-	l := &Ledger{}
-	l.init()
-	f.Add(l.encodeRules(true, map[ruleKey]units{{sku: 1, loc: 2}: 3000, {category: l.catalogue.category("dairy")}: unitsNone}, []ruleKey{{loc: 4}}))
-	f.Fuzz(func(t *testing.T, v []byte) { l.decodeRules(v) })
-}
-
 // TestPageIndex looks for every number among, between and beside the locations of
 // pages of all densities.
 func TestPageIndex(t *testing.T) {
