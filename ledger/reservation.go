@@ -212,6 +212,9 @@ func (d *decoder) reservationLine() ReservationLine {
 	read(flagFulfilled, &ln.Fulfilled)
 	read(flagCancelled, &ln.Cancelled)
 	read(flagAvailable, &ln.Available)
+	if flags&flagAvailable != 0 && ln.Available < 0 {
+		d.fail()
+	}
 	return ln
 }
 
