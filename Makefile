@@ -5,8 +5,9 @@ SIMULATE ?= 1m
 WORKERS ?= 2
 OPS ?= 1000000
 ROUNDS ?= 200
+FUZZ ?= 20s
 
-.PHONY: build test check vet simulate linearize crash
+.PHONY: build test check vet simulate linearize crash fuzz
 
 build:
 	go build -o onhand .
@@ -32,6 +33,10 @@ linearize:
 # Killed under load, again and again: make crash ROUNDS=200.
 crash:
 	go test . -run TestKilledUnderLoad -count=1 -v -timeout 24h -crash-rounds $(ROUNDS)
+
+# Every fuzz target for as long as asked, one after the other: make fuzz FUZZ=5m.
+fuzz:
+	.ci/fuzz $(FUZZ)
 
 check: vet
 	go run $(STATICCHECK) ./...
