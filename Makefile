@@ -34,7 +34,7 @@ simulate:
 
 # Every fuzz target for as long as asked, one after another: make fuzz FUZZ=20s.
 fuzz:
-	.ci/fuzz $(FUZZ) $(WORKERS)
+	.ci/fuzz $(FUZZ)
 
 # As many calls over HTTP as asked, their history judged; make linearize OPS=50000000.
 linearize:

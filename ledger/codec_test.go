@@ -2,10 +2,8 @@ package ledger
 
 import (
 	"bytes"
-	"maps"
 	"math/rand/v2"
 	"reflect"
-	"slices"
 	"testing"
 )
 
@@ -119,133 +117,6 @@ func TestBlocksReadBack(t *testing.T) {
 			t.Fatal("a block with a flipped bit was read")
 		}
 	}
-}
-
-// The decoders read bytes that the disk may have changed: they must say so, never panic.
-
-func FuzzEntry(f *testing.F) {
-	rng := rand.New(rand.NewPCG(7, 8))
-	for range 20 {
-		f.Add(randomDraft(rng).append(nil))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		e, err := decodeEntry(1, b)
-		if err == nil {
-			_ = e.Kind.String()
-			if e.Kind == KindDeadLetter {
-				e.DeadLetter()
-			}
-		}
-	})
-}
-
-func FuzzBlock(f *testing.F) {
-	rng := rand.New(rand.NewPCG(9, 10))
-	b := newBlock(5, newCommit(), &block{})
-	for range 4 {
-		b.body = randomDraft(rng).append(b.body)
-		b.ends = append(b.ends, uint32(len(b.body)))
-	}
-	f.Add(b.encode([32]byte{}, 1))
-	f.Fuzz(func(t *testing.T, v []byte) {
-		s, err := decodeBlock(v)
-		if err != nil {
-			return
-		}
-		s.entry(s.first)
-		again, err := decodeBlock(s.block.encode(s.prev, s.at))
-		if err != nil || again.first != s.first || again.at != s.at || again.prev != s.prev || !bytes.Equal(again.body, s.body) || !slices.Equal(again.ends, s.ends) {
-			t.Fatalf("block %d of %d entries reads back otherwise: %v", s.first, len(s.ends), err)
-		}
-	})
-}
-
-func FuzzPage(f *testing.F) {
-	p := page{positions: []position{{loc: 3, Figures: Figures{1, 2, 3, 4}, head: sixOf(9), last: sixOf(5), counted: sixOf(6)}, {loc: 4}}}
-	f.Add(p.append(nil, 10))
-	f.Fuzz(func(t *testing.T, v []byte) {
-		p, seq, err := decodePage(v)
-		if err != nil {
-			return
-		}
-		if again, seqAgain, err := decodePage(p.append(nil, seq)); err != nil || seqAgain != seq || !reflect.DeepEqual(p, again) {
-			t.Fatalf("%+v of entry %d reads back as %+v of %d: %v", p, seq, again, seqAgain, err)
-		}
-	})
-}
-
-func FuzzReservation(f *testing.F) {
-	f.Add((&Reservation{ID: "a", State: Held, Lines: []ReservationLine{{SKU: 1, Location: 2, Quantity: 3, Held: 3, Available: -1}}}).append(nil))
-	f.Fuzz(func(t *testing.T, v []byte) {
-		r, err := decodeReservation(v)
-		if err != nil {
-			return
-		}
-		if again, err := decodeReservation(r.append(nil)); err != nil || !reflect.DeepEqual(r, again) {
-			t.Fatalf("%+v reads back as %+v: %v", r, again, err)
-		}
-	})
-}
-
-func FuzzRules(f *testing.F) {
-	l := &Ledger{}
-	l.init()
-	f.Add(l.encodeRules(true, map[ruleKey]units{{sku: 1, loc: 2}: 3000, {category: l.catalogue.category("dairy")}: unitsNone}, []ruleKey{{loc: 4}}))
-	f.Fuzz(func(t *testing.T, v []byte) {
-		replace, set, remove, err := l.decodeRules(v)
-		if err != nil {
-			return
-		}
-		replaceAgain, setAgain, removeAgain, err := l.decodeRules(l.encodeRules(replace, set, remove))
-		if err != nil || replaceAgain != replace || !maps.Equal(setAgain, set) || !slices.Equal(removeAgain, remove) {
-			t.Fatalf("%v %v %v read back as %v %v %v: %v", replace, set, remove, replaceAgain, setAgain, removeAgain, err)
-		}
-	})
-}
-
-// FuzzRecord reads the small records: of an offset, a name, a call and a dead letter.
-func FuzzRecord(f *testing.F) {
-	letter := DeadLetter{Code: "unknown-sku", Detail: "x", Topic: "pos.events", Partition: 3, Offset: 7, Key: []byte("k"), Value: []byte("v"),
-		Headers: []Header{{"h", []byte("w")}}}
-	f.Add(byte(0), Offset{Next: 5, Last: Hash{1, 2}}.encode("t"))
-	f.Add(byte(1), seen{1, 2}.append(nil))
-	f.Add(byte(2), call{Hash{1, 2}, 3, 4}.append(nil))
-	f.Add(byte(3), letter.encode())
-	f.Fuzz(func(t *testing.T, kind byte, v []byte) {
-		var again []byte
-		switch kind % 4 {
-		case 0:
-			o, err := decodeOffset("t", v)
-			if err != nil {
-				return
-			}
-			again = o.encode("t")
-		case 1:
-			if len(v) != 16 { // loadNames refuses those
-				return
-			}
-			again = decodeSeen(v).append(nil)
-		case 2:
-			if len(v) != 32 { // keyOnDisk refuses those
-				return
-			}
-			again = decodeCall(v).append(nil)
-		default:
-			e := Entry{Kind: KindDeadLetter, Payload: v}
-			d, err := e.DeadLetter()
-			if err != nil {
-				return
-			}
-			e.Payload = d.encode() // lengths may have been written longer than they need be
-			if back, err := e.DeadLetter(); err != nil || !reflect.DeepEqual(back, d) {
-				t.Fatalf("%+v reads back as %+v: %v", d, back, err)
-			}
-			return
-		}
-		if !bytes.Equal(again, v) {
-			t.Fatalf("%x reads back as %x", v, again)
-		}
-	})
 }
 
 // TestPageIndex looks for every number among, between and beside the locations of

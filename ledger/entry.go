@@ -172,6 +172,7 @@ const (
 	hasExceptions
 	hasPayload
 	hasID
+	hasEnd // and above: not known
 )
 
 // append encodes the draft. Its seq is where it stands in its block.
@@ -237,6 +238,7 @@ const (
 	afterHeld
 	afterCommitted
 	settledCount
+	lineFlagsEnd // and above: not known
 )
 
 func (ln *EntryLine) append(b []byte) []byte {
@@ -303,14 +305,18 @@ func decodeEntryBare(seq Seq, b []byte, lines *[]EntryLine) (Entry, error) {
 	d := decoder{b: b}
 	e := Entry{Seq: seq, Kind: Kind(d.byte())}
 	flags := d.byte()
+	if flags >= hasEnd {
+		d.fail() // more than this reads: half an entry would be taken for the whole
+	}
 	e.RecordedAt = Millis(d.uvarint())
 	e.Time = e.RecordedAt - Millis(d.varint())
 	if flags&hasEvent != 0 {
+		source, id := d.bytes(), d.bytes()
+		if len(source)+len(id) == 0 {
+			d.fail()
+		}
 		if lines == nil {
-			e.Source, e.EventID = d.string(), d.string()
-		} else {
-			d.bytes()
-			d.bytes()
+			e.Source, e.EventID = string(source), string(id)
 		}
 		e.Content = d.fixed64()
 		e.SaidTime = e.Time - Millis(d.varint())
@@ -357,14 +363,17 @@ func decodeEntryBare(seq Seq, b []byte, lines *[]EntryLine) (Entry, error) {
 
 func (d *decoder) line(ln *EntryLine) {
 	ln.SKU, ln.Location, ln.Prev = SKU(d.uint32()), Location(d.uint32()), Seq(d.uvarint())
-	flags := uint16(d.uvarint())
+	flags := d.uint32()
+	if flags >= lineFlagsEnd {
+		d.fail()
+	}
 	ln.Settled = flags&settledCount != 0
 	ln.Moved, ln.After.OnHand = d.qty(), d.qty()
 	if flags&movedOnHand != 0 {
 		ln.Delta.OnHand = ln.Moved
 	}
 	for _, f := range ln.flagged() {
-		if flags&f.flag != 0 {
+		if flags&uint32(f.flag) != 0 {
 			*f.q = d.qty()
 		}
 	}

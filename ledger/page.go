@@ -16,6 +16,7 @@ const (
 	posCommitted
 	posLastEvent
 	posCounted
+	posEnd // and above: not known
 )
 
 // append writes a SKU's positions as they were after the entry seq. Times and seqs
@@ -96,6 +97,9 @@ func decodePage(v []byte) (p page, seq Seq, err error) {
 	for i := range p.positions {
 		q := &p.positions[i]
 		flags := d.byte()
+		if flags >= posEnd {
+			d.fail()
+		}
 		q.loc = prev.loc + Location(d.uint32())
 		q.OnHand = d.qty()
 		prev.seq += d.varint()

@@ -250,7 +250,11 @@ var errBadRules = errors.New("rules do not decode")
 
 func (l *Ledger) decodeRules(b []byte) (replace bool, set map[ruleKey]units, remove []ruleKey, err error) {
 	d := decoder{b: b}
-	replace = d.byte() == 1
+	how := d.byte()
+	if how > 1 {
+		d.fail()
+	}
+	replace = how == 1
 	key := func() ruleKey {
 		k := ruleKey{sku: SKU(d.uint32()), loc: Location(d.uint32())}
 		if c := d.string(); c != "" {
@@ -262,7 +266,9 @@ func (l *Ledger) decodeRules(b []byte) (replace bool, set map[ruleKey]units, rem
 	set = make(map[ruleKey]units, n)
 	for range n {
 		k := key()
-		set[k] = units(d.varint())
+		if set[k] = units(d.varint()); set[k] < unitsNone {
+			d.fail()
+		}
 	}
 	for range d.count(3) {
 		remove = append(remove, key())
