@@ -284,3 +284,10 @@ func TestMasterDataEvents(t *testing.T) {
 	}
 	s.refuses(event("erp.policy", "7", `{"policy":"safety-stock","rules":[{"sku":"nobody knows","units":1}]}`), ledger.UnknownSKU, "rules[0]")
 }
+
+// An event whose quantity is out of any range is not the same event as one with 0.
+func TestOverflowIsNotZero(t *testing.T) {
+	s := openShop(t, ledger.Options{})
+	s.accept(event("pos.sale", "1", `{"location":"0042","lines":[{"sku":"a","quantity":0}]}`))
+	s.refuses(event("pos.sale", "1", `{"location":"0042","lines":[{"sku":"a","quantity":1e999}]}`), ledger.IdempotencyMismatch, "other content")
+}

@@ -151,7 +151,11 @@ func (d *decoder) appendContent(b []byte) []byte {
 		ln := &d.lines[i]
 		b = appendBytes(b, ln.sku)
 		b = binary.AppendVarint(b, ln.quantity.Coef)
-		b = append(b, byte(ln.quantity.Scale), byte(ln.condition))
+		scale := ln.quantity.Scale
+		if ln.quantity.Overflow {
+			scale = -1 // or it would look like 0; it is never accepted, so no hash that is kept has it
+		}
+		b = append(b, byte(scale), byte(ln.condition))
 	}
 	return b
 }

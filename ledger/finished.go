@@ -27,7 +27,8 @@ func (l *Ledger) finishedOnDisk(id string) (*Reservation, error) {
 func decodeReservation(v []byte) (*Reservation, error) {
 	d := decoder{b: v}
 	r := d.reservation(0)
-	if d.bad || len(d.b) != 0 {
+	// 0 means the entry around it, and a record has none.
+	if d.bad || len(d.b) != 0 || r.Created == 0 || r.Seq == 0 {
 		return nil, fmt.Errorf("reservation record does not decode")
 	}
 	return r, nil

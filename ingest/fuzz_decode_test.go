@@ -1,0 +1,374 @@
+package ingest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"onhand/jsonread"
+	"onhand/ledger"
+)
+
+// object is an object as encoding/json gives it.
+type object = map[string]any
+
+// slowEvent is what an event says, read the obvious way.
+type slowEvent struct {
+	attributes                             map[string]string
+	data                                   any
+	location, reservation, inbound, reason *string
+	countedAt                              *int64
+	lines                                  []slowLine
+	item                                   ledger.SKUInfo
+}
+
+type slowLine struct {
+	sku       string
+	quantity  json.Number
+	condition string // "" not given, or not asked for
+}
+
+// obvious reads JSON of which jsonread has said that it is strictly valid.
+func obvious(t *testing.T, b []byte) (v any, ok bool) {
+	r := readerOf(string(b))
+	r.Skip()
+	if r.End() != nil {
+		return nil, false
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%q: jsonread takes it, encoding/json says %v", b, err)
+	}
+	return v, true
+}
+
+// plain says whether v is a text of low to high bytes without control characters.
+func plain(v any, low, high int) bool {
+	s, ok := v.(string)
+	return ok && len(s) >= low && len(s) <= high && utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+}
+
+// slowly reads an event; ok is false where it must be refused.
+func slowly(t *testing.T, value []byte, headers []ledger.Header) (e slowEvent, ok bool) {
+	v, valid := obvious(t, value)
+	e.attributes = make(map[string]string)
+	hasData := true
+	if binaryMode(headers) {
+		e.data = v
+		for _, h := range headers {
+			if name, ours := strings.CutPrefix(h.Key, "ce_"); ours && slices.Contains(attributeNames, name) {
+				if _, twice := e.attributes[name]; twice {
+					return e, false
+				}
+				e.attributes[name] = string(h.Value)
+			}
+		}
+	} else {
+		o, isObject := v.(object)
+		if !isObject {
+			return e, false
+		}
+		for _, name := range attributeNames {
+			if v, given := o[name]; given {
+				if e.attributes[name], ok = v.(string); !ok {
+					return e, false
+				}
+			}
+		}
+		e.data, hasData = o["data"]
+	}
+	for _, name := range attributeNames {
+		if !plain(e.attributes[name], 1, 512) {
+			return e, false
+		}
+	}
+	_, timeOK := jsonread.ParseTime([]byte(e.attributes["time"]))
+	k := kindOf([]byte(e.attributes["type"]))
+	if !valid || !hasData || !timeOK || e.attributes["specversion"] != "1.0" || k == kindUnknown || k == kindNotBuilt {
+		return e, false
+	}
+	data, isObject := e.data.(object)
+	switch {
+	case k == kindLocation || k == kindPolicy:
+		return e, true // not modelled
+	case !isObject:
+		return e, false
+	case k == kindItem:
+		return e, e.slowItem(data)
+	}
+	return e, e.slowStock(data, k)
+}
+
+var attributeNames = []string{"specversion", "type", "source", "id", "time"}
+
+// text reads an optional member; null is none.
+func text(data object, name string, low, high int) (s *string, ok bool) {
+	v := data[name]
+	if v == nil {
+		return nil, true
+	}
+	if !plain(v, low, high) {
+		return nil, false
+	}
+	out := v.(string)
+	return &out, true
+}
+
+func (e *slowEvent) slowStock(data object, k kind) bool {
+	location, ok := data["location"].(string)
+	lines, ok2 := data["lines"].([]any)
+	if !ok || !ok2 || !plain(location, 1, 64) || len(lines) == 0 || len(lines) > 100_000 {
+		return false
+	}
+	e.location = &location
+	if k == kindSale || k == kindShipment {
+		if e.reservation, ok = text(data, "reservation", 1, 128); !ok {
+			return false
+		}
+	}
+	if k == kindReceipt {
+		if e.inbound, ok = text(data, "inbound", 1, 512); !ok {
+			return false
+		}
+	}
+	if v := data["reason"]; k == kindAdjustment && v != nil {
+		reason, ok := v.(string)
+		if !ok {
+			return false
+		}
+		e.reason = &reason
+	}
+	if v := data["counted_at"]; k == kindCount && v != nil {
+		s, isText := v.(string)
+		millis, ok := jsonread.ParseTime([]byte(s))
+		if !isText || !ok {
+			return false
+		}
+		e.countedAt = &millis
+	}
+	for _, v := range lines {
+		o, _ := v.(object)
+		sku, ok := o["sku"].(string)
+		quantity, ok2 := o["quantity"].(json.Number)
+		if !ok || !ok2 || !plain(sku, 1, 128) {
+			return false
+		}
+		ln := slowLine{sku: sku, quantity: quantity}
+		if v := o["condition"]; v != nil && k != kindSale && k != kindCount {
+			if ln.condition, ok = v.(string); !ok || !slices.Contains([]string{"sellable", "damaged", "quality_control", "quarantine"}, ln.condition) {
+				return false
+			}
+		}
+		e.lines = append(e.lines, ln)
+	}
+	return true
+}
+
+func (e *slowEvent) slowItem(data object) bool {
+	if !plain(data["sku"], 1, 128) {
+		return false
+	}
+	e.item.SKU = data["sku"].(string)
+	gtin, ok := text(data, "gtin", 0, 256)
+	category, ok2 := text(data, "category", 0, 256)
+	if !ok || !ok2 {
+		return false
+	}
+	if gtin != nil {
+		e.item.GTIN = *gtin
+	}
+	if category != nil {
+		e.item.Category = *category
+	}
+	if v, given := data["decimals"]; given {
+		n, isNumber := v.(json.Number)
+		if !isNumber || !modest(n) {
+			return false
+		}
+		r, _ := new(big.Rat).SetString(string(n))
+		if !r.IsInt() || r.Sign() < 0 || r.Cmp(big.NewRat(3, 1)) > 0 {
+			return false
+		}
+		e.item.Decimals = int(r.Num().Int64())
+	}
+	if v := data["components"]; v != nil {
+		if list, ok := v.([]any); !ok || len(list) > 0 {
+			return false
+		}
+	}
+	if v := data["aliases"]; v != nil {
+		all, ok := v.(object)
+		for system, v := range all {
+			codes, isList := v.([]any)
+			ok = ok && isList && plain(system, 1, 64)
+			for _, c := range codes {
+				ok = ok && plain(c, 1, 256)
+			}
+		}
+		return ok
+	}
+	return true
+}
+
+// modest keeps big.Rat from building numbers of gigabytes.
+func modest(n json.Number) bool {
+	_, exponent, has := strings.Cut(strings.ToLower(string(n)), "e")
+	if !has {
+		return true
+	}
+	v, ok := new(big.Int).SetString(exponent, 10)
+	return ok && v.IsInt64() && v.Int64() > -400 && v.Int64() < 400
+}
+
+func (e *slowEvent) agrees(t *testing.T, d *decoder) {
+	equal := func(what, got, want string) {
+		if got != want {
+			t.Fatalf("%s: %q, want %q", what, got, want)
+		}
+	}
+	optional := func(what string, got []byte, want *string) {
+		if (got == nil) != (want == nil) {
+			t.Fatalf("%s: %q, want it given: %v", what, got, want != nil)
+		}
+		if want != nil {
+			equal(what, string(got), *want)
+		}
+	}
+	equal("source", string(d.source), e.attributes["source"])
+	equal("id", string(d.id), e.attributes["id"])
+	millis, _ := jsonread.ParseTime([]byte(e.attributes["time"]))
+	if d.time != ledger.Millis(millis) {
+		t.Fatalf("time: %d, want %d", d.time, millis)
+	}
+	switch d.kind {
+	case kindLocation, kindPolicy:
+		return
+	case kindItem:
+		got := d.item
+		got.Aliases = nil
+		if got.SKU != e.item.SKU || got.GTIN != e.item.GTIN || got.Category != e.item.Category || got.Decimals != e.item.Decimals {
+			t.Fatalf("item: %+v, want %+v", got, e.item)
+		}
+		return
+	}
+	optional("location", d.location, e.location)
+	optional("reservation", d.reservation, e.reservation)
+	optional("inbound", d.inbound, e.inbound)
+	optional("reason", d.reason, e.reason)
+	if e.countedAt != nil {
+		millis = *e.countedAt
+	}
+	if d.countedAt != ledger.Millis(millis) || d.hasCountedAt != (e.countedAt != nil) {
+		t.Fatalf("counted at %d, want %d", d.countedAt, millis)
+	}
+	if len(d.lines) != len(e.lines) {
+		t.Fatalf("%d lines, want %d", len(d.lines), len(e.lines))
+	}
+	conditions := map[string]condition{"": sellable, "sellable": sellable, "damaged": damaged, "quality_control": qualityControl, "quarantine": quarantine}
+	for i := range e.lines {
+		got, want := &d.lines[i], &e.lines[i]
+		equal("sku", string(got.sku), want.sku)
+		if int(got.index) != i || got.condition != conditions[want.condition] || string(got.quantity.Raw) != string(want.quantity) {
+			t.Fatalf("line %d: %+v, want %+v", i, got, want)
+		}
+		if modest(want.quantity) && !got.quantity.Overflow {
+			n, _ := new(big.Rat).SetString(string(want.quantity))
+			ten := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(got.quantity.Scale)), nil)
+			if n.Cmp(new(big.Rat).SetFrac(big.NewInt(got.quantity.Coef), ten)) != 0 {
+				t.Fatalf("line %d: %+v, want %s", i, got.quantity, want.quantity)
+			}
+		}
+	}
+}
+
+// headersOf reads lines of "name: value", as few real ones are found by chance.
+func headersOf(text string) (out []ledger.Header) {
+	for line := range strings.SplitSeq(text, "\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			out = append(out, ledger.Header{Key: name, Value: []byte(value)})
+		}
+	}
+	return out
+}
+
+const binaryHeaders = "ce_specversion: 1.0\nce_type: %s\nce_source: pos/0042/till-3\nce_id: 1\nce_time: 2026-11-23T09:00:00+01:00\ncontent-type: application/json"
+
+// eventSeeds are an event of every type in both modes.
+func eventSeeds(add func(value, headers string)) {
+	for _, data := range []string{
+		`{"location":"0042","lines":[{"sku":"a","quantity":2},{"sku":"kg","quantity":0.5,"condition":"damaged"}],"reservation":"r","inbound":"po-1","reason":"theft"}`,
+		`{"location":"0042","counted_at":"2026-11-23T09:00:00Z","lines":[{"sku":"a","quantity":0}]}`,
+		`{"location":"n","name":"Dam","time_zone":"Europe/Amsterdam","pickup":{"lead_minutes":3,"hours":{"mon":["08:00-18:00"]}},"lat":1,"lon":2,"aliases":{"x":["y"]}}`,
+		`{"sku":"z","decimals":1,"gtin":"08710398526001","category":"dairy","aliases":{"erp":["M1"]},"components":[]}`,
+		`{"policy":"safety-stock","set":[{"sku":"a","units":1}],"remove":[{}]}`,
+		`{"policy":"safety-stock","rules":[{"category":"dairy","location":"0042","units":1.5},{"units":null}]}`,
+	} {
+		for _, kind := range []string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count",
+			"erp.item", "erp.location", "erp.policy", "pos.void", "x"} {
+			add(event(kind, "1", data), "")
+			add(data, strings.Replace(binaryHeaders, "%s", kind, 1))
+		}
+	}
+	add(`{"specversion":"1.0","data":{"lines":[{"quantity":1e2,"sku":"\u0061"}],"location":"\ud83d\ude00"},"type":"pos.sale","source":"s","id":"é","time":"2026-11-23t09:59:60Z"}`, "")
+}
+
+// FuzzDecode holds what is read of an event against encoding/json and a reading as
+// plain as can be: which events are refused, and what the others say. The same
+// event written otherwise, with its members in another order or in the other mode, has the same content.
+func FuzzDecode(f *testing.F) {
+	eventSeeds(func(value, headers string) { f.Add([]byte(value), headers) })
+	f.Fuzz(func(t *testing.T, value []byte, lines string) {
+		headers := headersOf(lines)
+		was := bytes.Clone(value)
+		var d, again decoder
+		err := d.read(value, headers)
+		want, ok := slowly(t, value, headers)
+		if err != nil {
+			var refused *ledger.Refused
+			if !errors.As(err, &refused) || refused.Detail == "" || !utf8.ValidString(refused.Detail) {
+				t.Fatalf("refused as %v", err)
+			}
+			if k := kindOf(d.eventType); ok && k != kindLocation && k != kindPolicy {
+				t.Fatalf("%s\nrefused: %v", value, err)
+			}
+			return
+		}
+		if !ok {
+			t.Fatalf("%s\nwas taken", value)
+		}
+		want.agrees(t, &d)
+		content := d.contentHash()
+		sorted := object{"data": want.data}
+		var binary []ledger.Header
+		for name, v := range want.attributes {
+			sorted[name] = v
+			binary = append(binary, ledger.Header{Key: "ce_" + name, Value: []byte(v)})
+		}
+		structured, err := json.Marshal(sorted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, _ := json.Marshal(want.data)
+		for _, other := range []struct {
+			value   []byte
+			headers []ledger.Header
+		}{{structured, nil}, {data, binary}} {
+			if r := readerOf(string(other.value)); r.RawValue() == nil {
+				continue // an envelope makes it too deep
+			}
+			if err := again.read(other.value, other.headers); err != nil || again.contentHash() != content {
+				t.Fatalf("%s and %s have other contents: %v", value, other.value, err)
+			}
+		}
+		if !bytes.Equal(value, was) {
+			t.Fatal("the decoder changed its input")
+		}
+	})
+}
