@@ -110,6 +110,7 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 	if s.letters, err = ingest.NewPublisher(ingest.PublisherOptions{Ledger: s.ledger, Brokers: s.brokers, Topic: c.TopicDeadLetters}); err != nil {
 		return s, err
 	}
+	s.workers.Go(func() { tuneMemory(ctx) })
 	s.workers.Go(func() { s.consumer.Run(ctx) })
 	s.workers.Go(func() { s.letters.Run(ctx) })
 	s.workers.Go(func() { ingest.NewRetrier(s.ledger, applier).Run(ctx) })

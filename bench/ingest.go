@@ -100,11 +100,7 @@ func (g *ingestScenario) run(ctx context.Context, r *report) (err error) {
 		return err
 	}
 	if !g.skipLatency {
-		rate := g.Rate
-		if rate == 0 {
-			rate = slices.Max(applied) / 2
-		}
-		if err := g.measureLatency(ctx, r, s, p, rate); err != nil {
+		if err := g.measureLatencies(ctx, r, s, p, slices.Max(applied)); err != nil {
 			return err
 		}
 	}
@@ -121,6 +117,29 @@ func (g *ingestScenario) run(ctx context.Context, r *report) (err error) {
 	tally := g.shop.Tally()
 	r.note("%sthe stream held %d distinct events, %d repeated ones and %d late ones", g.title, tally.Events, tally.Duplicates, tally.Late)
 	return nil
+}
+
+// measureLatencies times events at the rate asked for; else at half of what producer,
+// broker and service sustain together on this machine, and then at half of what the
+// service takes of a backlog, when it has the machine nearly to itself.
+func (g *ingestScenario) measureLatencies(ctx context.Context, r *report, s *service, p *producer, backlog float64) error {
+	if g.Rate > 0 {
+		return g.measureLatency(ctx, r, s, p, g.Rate, "the rate asked for")
+	}
+	var live, discarded []float64
+	if err := g.liveRound(ctx, r, s, p, 0, &live, &discarded); err != nil {
+		return err
+	}
+	if err := awaitPublished(ctx, s); err != nil {
+		return err
+	}
+	if err := g.measureLatency(ctx, r, s, p, live[0]/2, "half of the most that comes in live"); err != nil {
+		return err
+	}
+	if err := awaitPublished(ctx, s); err != nil {
+		return err
+	}
+	return g.measureLatency(ctx, r, s, p, backlog/2, "half of the most of a backlog")
 }
 
 // open publishes master data and opening counts and waits until they are applied.
