@@ -234,8 +234,8 @@ func (l *Ledger) writeJournal() {
 		var f *flight
 		var err error
 		if f, closed, err = l.launch(); err != nil {
-			j.fail(err)
 			l.opts.Fatal(err)
+			j.fail(err)
 			return
 		}
 		for f != nil {
@@ -245,8 +245,8 @@ func (l *Ledger) writeJournal() {
 				next, closed, err = l.launch()
 			}
 			if err != nil {
-				j.fail(err)
 				l.opts.Fatal(err)
+				j.fail(err)
 				return
 			}
 			j.written(f)

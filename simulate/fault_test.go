@@ -50,6 +50,10 @@ func (h *history) fault() {
 		h.faultyCall()
 	}
 	disk.Hook(nil)
+	// What nobody waited for may have failed as well.
+	if err, stopped := attempt(h, func() error { return h.l.Wait(h.l.Seq()) }); err != nil || stopped != nil {
+		h.die(stopped != nil)
+	}
 }
 
 // attempt runs do, which may never return where the process is stopped meanwhile.
@@ -58,7 +62,13 @@ func attempt[T any](h *history, do func() T) (res T, stopped error) {
 	go func() { done <- do() }()
 	select {
 	case res = <-done:
+		select {
+		case stopped = <-h.stopped: // before that was answered
+		default:
+		}
 	case stopped = <-h.stopped:
+	}
+	if stopped != nil {
 		h.log("stopped: %v", stopped)
 		h.tally.stops.Add(1)
 	}
