@@ -41,9 +41,9 @@ func brokers(testing.TB) []testBroker {
 	}
 }
 
-// apacheApart starts Apache Kafka for one test. Without Java or Maven the test is
+// startApache starts Apache Kafka for one test. Without Java or Maven the test is
 // skipped and says so; in CI that is a failure.
-func apacheApart(t testing.TB) brokerApart {
+func startApache(t testing.TB) *apache.Broker {
 	t.Helper()
 	apache.Need(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -53,6 +53,12 @@ func apacheApart(t testing.TB) brokerApart {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Kill() })
+	return b
+}
+
+func apacheApart(t testing.TB) brokerApart {
+	t.Helper()
+	b := startApache(t)
 	must := func(do func() error) func() {
 		return func() {
 			if err := do(); err != nil {
