@@ -25,6 +25,7 @@ type brokerApart struct {
 	addr        string
 	stop, start func()
 	outages     []outage
+	lands       bool // in one of the outages records are taken whose producer has given up
 }
 
 // outage is a way in which a broker goes away and comes back.
@@ -72,7 +73,7 @@ func apacheApart(t testing.TB) brokerApart {
 		return b.Restart(ctx)
 	})
 	return brokerApart{b.Addr(), stop, start,
-		[]outage{{"stopped", stop, start}, {"killed", must(b.Kill), start}, {"killed again", must(b.Kill), start}, {"halted", must(b.Pause), must(b.Resume)}}}
+		[]outage{{"stopped", stop, start}, {"killed", must(b.Kill), start}, {"killed again", must(b.Kill), start}, {"halted", must(b.Pause), must(b.Resume)}}, true}
 }
 
 func embeddedApart(t testing.TB) brokerApart {
@@ -96,7 +97,7 @@ func embeddedApart(t testing.TB) brokerApart {
 	}
 	start()
 	t.Cleanup(stop)
-	return brokerApart{addr, stop, start, []outage{{"stopped", stop, start}, {"stopped again", stop, start}}}
+	return brokerApart{addr, stop, start, []outage{{"stopped", stop, start}, {"stopped again", stop, start}}, false}
 }
 
 // freeAddress is a loopback address that nobody listens on.
