@@ -25,6 +25,7 @@ type brokerApart struct {
 	addr        string
 	stop, start func()
 	outages     []outage
+	lands       bool // in one of the outages records are taken whose producer has given up
 }
 
 // outage is a way in which a broker goes away and comes back.
@@ -41,9 +42,9 @@ func brokers(testing.TB) []testBroker {
 	}
 }
 
-// apacheApart starts Apache Kafka for one test. Without Java or Maven the test is
+// startApache starts Apache Kafka for one test. Without Java or Maven the test is
 // skipped and says so; in CI that is a failure.
-func apacheApart(t testing.TB) brokerApart {
+func startApache(t testing.TB) *apache.Broker {
 	t.Helper()
 	apache.Need(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -53,6 +54,12 @@ func apacheApart(t testing.TB) brokerApart {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Kill() })
+	return b
+}
+
+func apacheApart(t testing.TB) brokerApart {
+	t.Helper()
+	b := startApache(t)
 	must := func(do func() error) func() {
 		return func() {
 			if err := do(); err != nil {
@@ -66,7 +73,7 @@ func apacheApart(t testing.TB) brokerApart {
 		return b.Restart(ctx)
 	})
 	return brokerApart{b.Addr(), stop, start,
-		[]outage{{"stopped", stop, start}, {"killed", must(b.Kill), start}, {"killed again", must(b.Kill), start}, {"halted", must(b.Pause), must(b.Resume)}}}
+		[]outage{{"stopped", stop, start}, {"killed", must(b.Kill), start}, {"killed again", must(b.Kill), start}, {"halted", must(b.Pause), must(b.Resume)}}, true}
 }
 
 func embeddedApart(t testing.TB) brokerApart {
@@ -90,7 +97,7 @@ func embeddedApart(t testing.TB) brokerApart {
 	}
 	start()
 	t.Cleanup(stop)
-	return brokerApart{addr, stop, start, []outage{{"stopped", stop, start}, {"stopped again", stop, start}}}
+	return brokerApart{addr, stop, start, []outage{{"stopped", stop, start}, {"stopped again", stop, start}}, false}
 }
 
 // freeAddress is a loopback address that nobody listens on.

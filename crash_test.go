@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,6 +34,7 @@ type crashBooks struct {
 	mu           sync.Mutex
 	sold         map[[2]string]int     // by location and SKU: sales that were acknowledged
 	reservations map[string]*crashHold // by id
+	failed       []string              // answers of 5xx: a call that is not wanted any more gets none
 }
 
 // crashHold is a reservation as its buyer knows it. One goroutine writes to it.
@@ -72,9 +72,9 @@ func TestHaltedUnderLoad(t *testing.T) {
 	for _, broker := range brokers(t) {
 		t.Run(broker.name, func(t *testing.T) {
 			endUnderLoad(t, broker, 5, func(p *process) {
-				p.cmd.Process.Signal(syscall.SIGSTOP)
+				p.halt()
 				<-time.After(300 * time.Millisecond) // how long is what a halt is
-				p.cmd.Process.Signal(syscall.SIGCONT)
+				p.goOn()
 				eventually(t, "an answer after it", func() error {
 					if code, body := p.get("/readyz"); code != 200 {
 						return fmt.Errorf("/readyz: %d %s", code, body)
@@ -267,6 +267,11 @@ func (c *crashBuyerClient) ask(p *process) error {
 	} else {
 		code, b = p.call("POST", "/v1/reservations/"+c.ids[h]+"/"+h.next, "", "Idempotency-Key", h.nextKey)
 	}
+	if code >= 500 {
+		c.books.mu.Lock()
+		c.books.failed = append(c.books.failed, fmt.Sprintf("%d %s", code, b))
+		c.books.mu.Unlock()
+	}
 	if code != 200 && code != 201 {
 		return fmt.Errorf("%w: %d %s", errNoAnswer, code, b)
 	}
@@ -293,6 +298,9 @@ func (c *crashBuyerClient) settle(t *testing.T, p *process) {
 // compare holds what the clients know against what the service says.
 func (b *crashBooks) compare(t *testing.T, p *process) {
 	t.Helper()
+	for _, answer := range b.failed {
+		t.Errorf("a buyer was answered %s", answer)
+	}
 	type sums struct{ held, committed, left int }
 	want := map[[2]string]sums{}
 	for id, h := range b.reservations {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,15 +196,19 @@ func outageUnderLoad(t *testing.T, b testBroker) {
 	defer cancel()
 	var mu sync.Mutex
 	sold := map[string]int{}
+	var unheard atomic.Int64 // times that a till did not hear whether a sale arrived
 	var wg sync.WaitGroup
 	for i := range 4 {
 		location := fmt.Sprintf("000%d", 1+i%2)
 		wg.Go(func() {
 			w := producer(broker.addr, "pos.events")
 			defer w.Close()
+			w.WriteTimeout, w.ReadTimeout = time.Second, time.Second
 			for id := 0; ctx.Err() == nil; id++ {
 				m := kafka.Message{Key: []byte(location), Value: saleEvent(fmt.Sprintf("pos/%s/till-%d", location, i), fmt.Sprint(id), location, "milk", 1)}
 				for w.WriteMessages(context.Background(), m) != nil { // the same event until it is acknowledged
+					unheard.Add(1)
+					<-time.After(20 * time.Millisecond) // tills that try as fast as they can would slow the broker's start
 				}
 				mu.Lock()
 				sold[location]++
@@ -228,6 +233,17 @@ func outageUnderLoad(t *testing.T, b testBroker) {
 	for _, o := range broker.outages {
 		more(200)
 		o.begin()
+		before, began := unheard.Load(), time.Now()
+		eventually(t, "tills hear nothing of their sales", func() error {
+			if n := unheard.Load() - before; n < 4 {
+				return fmt.Errorf("%d times", n)
+			}
+			return nil
+		})
+		silent := time.Since(began).Milliseconds()
+		if r, err := p.row("milk", "0001"); err != nil || *r.AgeMillis < silent-500 {
+			t.Errorf("while the broker is %s for %d ms: %+v, %v", o.name, silent, r, err)
+		}
 		for range 20 {
 			if code, body := p.get("/v1/availability/milk"); code != 200 {
 				t.Errorf("while the broker is %s: %d %s", o.name, code, body)
@@ -248,7 +264,39 @@ func outageUnderLoad(t *testing.T, b testBroker) {
 			return err
 		})
 	}
+	records := recordsIn(t, broker.addr, "pos.events")
+	t.Logf("%d sales, %d records, %d times a till heard nothing", total(), records, unheard.Load())
+	if broker.lands && records <= int64(total()) {
+		t.Error("no sale arrived that its till did not hear of, so none was there twice")
+	}
 	p.stop()
+}
+
+// recordsIn is how many records were ever written to a topic.
+func recordsIn(t testing.TB, addr, topic string) (n int64) {
+	t.Helper()
+	conn, err := kafka.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	partitions, err := conn.ReadPartitions(topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range partitions {
+		leader, err := kafka.DialLeader(context.Background(), "tcp", addr, topic, p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, err := leader.ReadLastOffset()
+		leader.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += last
+	}
+	return n
 }
 
 // brokerComesLater starts the service without its broker.

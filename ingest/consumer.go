@@ -101,7 +101,7 @@ func NewConsumer(o ConsumerOptions) (*Consumer, error) {
 func (c *Consumer) Run(ctx context.Context) {
 	transport := &kafka.Transport{ClientID: "onhand", MetadataTTL: c.MetadataEvery, TLS: c.TLS, SASL: c.SASL, Dial: kafkaio.DialUntil(ctx)}
 	defer transport.CloseIdleConnections()
-	c.client = &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: transport}
+	c.client = &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: kafkaio.Guarded(transport)}
 	metrics.RegisterSet(c.metrics)
 	defer metrics.UnregisterSet(c.metrics, true)
 

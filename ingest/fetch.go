@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -26,10 +27,10 @@ func (p *partition) fetchAll(ctx context.Context, full, empty chan *fetched) {
 			verified = err == nil
 		}
 		if err == nil {
-			truncated = 0
 			at, err = p.fetchOnce(ctx, at, full, empty)
 		}
 		if err == nil {
+			truncated = 0
 			tries.reset()
 			continue
 		}
@@ -58,6 +59,10 @@ func (p *partition) fetchAll(ctx context.Context, full, empty chan *fetched) {
 const (
 	truncatedTries = 4
 	stuckTries     = 10
+	// silenceMax is how long the broker may go without being asked anything. A topic that
+	// is deleted and made again in that time, with more records than before, answers as
+	// if nothing had happened.
+	silenceMax = time.Second
 )
 
 // start is where the ledger left the partition, or where its log begins.
@@ -81,7 +86,11 @@ func (p *partition) fetchOnce(ctx context.Context, at cursor, full, empty chan *
 		return at, ctx.Err()
 	}
 	for stuck := 0; ; {
+		since := p.asked
 		err := p.fetch(ctx, at, f, p.c.FetchBytesMax)
+		if err == nil && time.Since(since) > 2*p.c.FetchWait+silenceMax {
+			err = p.verify(ctx, at) // before what came is handed on
+		}
 		if err == nil && f.end.Next == at.Next && f.highWatermark > at.Next {
 			if stuck++; stuck == stuckTries {
 				err = fmt.Errorf("the log goes on to offset %d, but the broker gives no record from %d on", f.highWatermark, at.Next)
@@ -108,6 +117,7 @@ func (p *partition) fetchOnce(ctx context.Context, at cursor, full, empty chan *
 func (p *partition) fetch(ctx context.Context, at cursor, f *fetched, bytesMax int) error {
 	ctx, cancel := context.WithTimeout(ctx, p.c.FetchWait+requestTimeout)
 	defer cancel()
+	p.asked = time.Now()
 	res, err := p.c.client.Fetch(ctx, &kafka.FetchRequest{Topic: p.topic, Partition: p.partition, Offset: at.Next,
 		MinBytes: 1, MaxBytes: int64(bytesMax), MaxWait: p.c.FetchWait})
 	if err == nil {

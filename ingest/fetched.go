@@ -35,7 +35,8 @@ type fetched struct {
 	records       []record
 	end           cursor // after the last record, control records included
 	highWatermark int64
-	bytesMax      int // about what an answer holds
+	bytesMax      int  // about what an answer holds
+	begun         bool // a record was taken: from here on each must follow the one before
 }
 
 // grow is by how much bytes grow: little for partitions with little news, and from then
@@ -63,7 +64,7 @@ func (f *fetched) reset(from cursor, bytesMax int) {
 	}
 	f.bytesMax = bytesMax
 	clear(f.records)
-	f.bytes, f.records, f.end = f.bytes[:0], f.records[:0], from
+	f.bytes, f.records, f.end, f.begun = f.bytes[:0], f.records[:0], from, false
 }
 
 // take copies what is new of an answer. Batches begin before the offset that was
@@ -73,6 +74,7 @@ func (f *fetched) take(records kafka.RecordReader) error {
 	if stream, ok := records.(*protocol.RecordStream); ok {
 		batches = stream.Records
 	}
+batches:
 	for _, batch := range batches {
 		_, control := batch.(*protocol.ControlBatch)
 		for {
@@ -84,6 +86,9 @@ func (f *fetched) take(records kafka.RecordReader) error {
 				return fmt.Errorf("read the record after offset %d: %w", f.end.Next-1, err)
 			}
 			if err := f.takeRecord(rec, control); err != nil {
+				if f.begun && errors.Is(err, errHole) {
+					break batches // what came before it is good; the next fetch meets it first
+				}
 				return fmt.Errorf("read the record at offset %d: %w", rec.Offset, err)
 			}
 		}
@@ -99,28 +104,63 @@ func (f *fetched) take(records kafka.RecordReader) error {
 func (f *fetched) takeRecord(rec *protocol.Record, control bool) error {
 	defer closeBytes(rec.Key)
 	defer closeBytes(rec.Value)
-	if rec.Offset < f.end.Next {
-		return nil
+	if rec.Offset != f.end.Next {
+		return f.notNext(rec)
 	}
+	f.begun = true
 	f.end = cursor{Next: rec.Offset + 1}
 	if control {
 		return nil
 	}
-	r := record{offset: rec.Offset, start: len(f.bytes)}
-	var err error
-	if f.bytes, err = appendAll(f.bytes, rec.Key, f.grow()); err != nil {
+	r := record{offset: rec.Offset}
+	if err := f.copyRecord(&r, rec); err != nil {
 		return err
 	}
-	r.keyEnd = len(f.bytes)
-	if f.bytes, err = appendAll(f.bytes, rec.Value, f.grow()); err != nil {
-		return err
-	}
-	r.valueEnd = len(f.bytes)
 	for _, h := range rec.Headers {
 		r.headers = append(r.headers, ledger.Header{Key: h.Key, Value: h.Value})
 	}
 	f.records = append(f.records, r)
 	return nil
+}
+
+var errHole = errors.New("the log has a hole")
+
+// notNext passes over a record from before the place that was asked for, and makes sure
+// that it is the one that was read there. Any other record out of turn is an error: a
+// batch's offset and length are under no checksum, and of a batch that does not hold
+// what it says kafka-go leaves out the rest without a word.
+func (f *fetched) notNext(rec *protocol.Record) error {
+	switch {
+	case rec.Offset > f.end.Next:
+		return fmt.Errorf("%w: %w", errHole, &brokenLog{mayHeal: true, what: fmt.Sprintf("where offset %d comes next, the broker gives offset %d", f.end.Next, rec.Offset)})
+	case f.begun:
+		return &brokenLog{mayHeal: true, what: fmt.Sprintf("after offset %d the broker gives offset %d", f.end.Next-1, rec.Offset)}
+	case rec.Offset < f.end.Next-1 || f.end.Last == (ledger.Hash{}):
+		return nil
+	}
+	var r record
+	n := len(f.bytes)
+	if err := f.copyRecord(&r, rec); err != nil {
+		return err
+	}
+	sum := hashRecord(f.key(&r), f.value(&r))
+	f.bytes = f.bytes[:n]
+	if sum != f.end.Last {
+		return &brokenLog{mayHeal: true, what: fmt.Sprintf("the log was rewritten: the record at offset %d is not the one that was read there", rec.Offset)}
+	}
+	return nil
+}
+
+// copyRecord appends key and value to f's bytes.
+func (f *fetched) copyRecord(r *record, rec *protocol.Record) (err error) {
+	r.start = len(f.bytes)
+	if f.bytes, err = appendAll(f.bytes, rec.Key, f.grow()); err != nil {
+		return err
+	}
+	r.keyEnd = len(f.bytes)
+	f.bytes, err = appendAll(f.bytes, rec.Value, f.grow())
+	r.valueEnd = len(f.bytes)
+	return err
 }
 
 func closeBytes(b protocol.Bytes) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"onhand/ledger"
 )
@@ -15,7 +16,8 @@ import (
 type partition struct {
 	c *Consumer
 	topicPartition
-	decoder *decoder // the applying goroutine's
+	decoder *decoder  // the applying goroutine's
+	asked   time.Time // when the broker was last asked for records; the fetching goroutine's
 
 	mu     sync.Mutex // guards status; nothing waits while holding it
 	status PartitionStatus
