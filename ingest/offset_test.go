@@ -86,8 +86,12 @@ func offsetsAtCuts(t *testing.T, poison int) {
 	}
 }
 
+// letters waits until the disk has what can be seen: figures are seen before that.
 func letters(t *testing.T, l *ledger.Ledger) []ledger.DeadLetter {
 	t.Helper()
+	if err := l.Wait(l.Seq()); err != nil {
+		t.Fatal(err)
+	}
 	all, err := l.DeadLetters(0, 10_000)
 	if err != nil {
 		t.Fatal(err)
