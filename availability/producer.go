@@ -125,7 +125,7 @@ func (p *producer) flush(ctx context.Context) error {
 
 func (p *producer) send(ctx context.Context, topic string, partition int, b *kafkaio.Batch) error {
 	res, err := p.client.RawProduce(ctx, &kafka.RawProduceRequest{Topic: topic, Partition: partition,
-		RequiredAcks: kafka.RequireAll, RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(b.Seal())}})
+		RequiredAcks: kafka.RequireAll, RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(b.SealPacked())}})
 	if err != nil {
 		return err
 	}

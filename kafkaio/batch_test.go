@@ -13,6 +13,11 @@ import (
 
 // TestBatchIsReadByKafkaGo also checks the checksum, which kafka-go verifies.
 func TestBatchIsReadByKafkaGo(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { readByKafkaGo(t, (*Batch).Seal) })
+	t.Run("packed", func(t *testing.T) { readByKafkaGo(t, (*Batch).SealPacked) })
+}
+
+func readByKafkaGo(t *testing.T, seal func(*Batch) []byte) {
 	var b Batch
 	for round := range 2 { // a batch is used again after its reset
 		const n = 1000
@@ -20,7 +25,7 @@ func TestBatchIsReadByKafkaGo(t *testing.T) {
 			b.Add(int64(1_700_000_000_000+i-round*7), EncodeHeaders(kafka.Header{Key: "h", Value: []byte("v")}), fmt.Appendf(nil, "key-%d", i), bytes.Repeat([]byte{byte(i)}, i/2), bytes.Repeat([]byte{byte(i)}, i-i/2))
 		}
 		var set protocol.RecordSet
-		if _, err := set.ReadFrom(bytes.NewReader(b.Seal())); err != nil {
+		if _, err := set.ReadFrom(bytes.NewReader(seal(&b))); err != nil {
 			t.Fatal(err)
 		}
 		for i := range n + 1 {
@@ -54,24 +59,26 @@ func FuzzBatch(f *testing.F) {
 		if b.Len() != int(n)+1 {
 			t.Fatalf("%d records were added, it says %d", int(n)+1, b.Len())
 		}
-		var set protocol.RecordSet
-		if _, err := set.ReadFrom(bytes.NewReader(b.Seal())); err != nil {
-			t.Fatal(err)
-		}
-		for i := range int(n) + 1 {
-			r, err := set.Records.ReadRecord()
-			if err != nil {
+		for _, sealed := range [][]byte{b.Seal(), b.SealPacked()} {
+			var set protocol.RecordSet
+			if _, err := set.ReadFrom(bytes.NewReader(sealed)); err != nil {
 				t.Fatal(err)
 			}
-			gotKey, _ := protocol.ReadAll(r.Key)
-			gotValue, _ := protocol.ReadAll(r.Value)
-			if r.Offset != int64(i) || !bytes.Equal(gotKey, key) || !bytes.Equal(gotValue, value) || r.Time.UnixMilli() != millis+int64(i) ||
-				len(r.Headers) != 1 || r.Headers[0].Key != name || !bytes.Equal(r.Headers[0].Value, header) {
-				t.Fatalf("record %d was read as %+v, key %q, value %q", i, r, gotKey, gotValue)
+			for i := range int(n) + 1 {
+				r, err := set.Records.ReadRecord()
+				if err != nil {
+					t.Fatal(err)
+				}
+				gotKey, _ := protocol.ReadAll(r.Key)
+				gotValue, _ := protocol.ReadAll(r.Value)
+				if r.Offset != int64(i) || !bytes.Equal(gotKey, key) || !bytes.Equal(gotValue, value) || r.Time.UnixMilli() != millis+int64(i) ||
+					len(r.Headers) != 1 || r.Headers[0].Key != name || !bytes.Equal(r.Headers[0].Value, header) {
+					t.Fatalf("record %d was read as %+v, key %q, value %q", i, r, gotKey, gotValue)
+				}
 			}
-		}
-		if _, err := set.Records.ReadRecord(); !errors.Is(err, io.EOF) {
-			t.Fatalf("after the last record: %v", err)
+			if _, err := set.Records.ReadRecord(); !errors.Is(err, io.EOF) {
+				t.Fatalf("after the last record: %v", err)
+			}
 		}
 	})
 }

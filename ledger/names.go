@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -38,6 +39,11 @@ func (h Hash) append(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(b, h.Lo)
 }
 
+// compare is the order of keys.
+func (h Hash) compare(other Hash) int {
+	return cmp.Or(cmp.Compare(h.Hi, other.Hi), cmp.Compare(h.Lo, other.Lo))
+}
+
 // seen is what is kept of an applied event: its content and, packed, its entry's
 // seq (48 bits) and the day of its own time since 1970 (16 bits).
 type seen struct {
@@ -50,7 +56,10 @@ func (s seen) day() uint16 { return uint16(s.seqDay) }
 
 func dayOf(t Millis) uint16 { return uint16(max(0, min(t/dayMillis, 1<<16-1))) }
 
-const nameShards = 64
+const (
+	nameShardBits = 6
+	nameShards    = 1 << nameShardBits
+)
 
 // names are the events that were applied, so that none is applied again.
 type names struct {
@@ -74,7 +83,9 @@ func (n *names) init() {
 	n.complete.Store(true)
 }
 
-func (n *names) shard(h Hash) *nameShard { return &n.shards[h.Lo%nameShards] }
+// shard is by the name's first bits, so that what a checkpoint writes of one shard lies
+// side by side in the store.
+func (n *names) shard(h Hash) *nameShard { return &n.shards[h.Hi>>(64-nameShardBits)] }
 
 func (n *names) size() (total int) {
 	for i := range n.shards {
