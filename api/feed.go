@@ -22,10 +22,15 @@ const (
 )
 
 // getFeed answers GET /v1/feed with server-sent events: after the entry that
-// Last-Event-ID or after= names, or from now on.
+// Last-Event-ID or after= names, or from now on; of some locations where location= names
+// them.
 func (r *request) getFeed() {
-	if err := r.onlyParams("after"); err != nil {
+	if err := r.onlyParams("after", "location"); err != nil {
 		r.invalid(err)
+		return
+	}
+	only, ok := r.askedLocations()
+	if !ok {
 		return
 	}
 	after, given, err := r.feedStart()
@@ -35,9 +40,9 @@ func (r *request) getFeed() {
 	}
 	var sub *availability.Subscription
 	if given {
-		sub, err = r.s.Feed.Subscribe(after)
+		sub, err = r.s.Feed.Subscribe(after, only...)
 	} else {
-		sub, err = r.s.Feed.SubscribeNow()
+		sub, err = r.s.Feed.SubscribeNow(only...)
 	}
 	if errors.Is(err, availability.ErrTooManySubscribers) {
 		r.problem("overloaded", err.Error())

@@ -110,6 +110,7 @@ func TestFeedOverHTTP(t *testing.T) {
 		t.Errorf("resumed after %s: %s", now.lastID, seen)
 	}
 	openFeedRefused(t, url)
+	sh.refuses("GET", "/v1/feed?location=l1,nowhere", "", "404 unknown-location")
 
 	began := time.Now()
 	if err := stop(); err != nil {
@@ -122,6 +123,28 @@ func TestFeedOverHTTP(t *testing.T) {
 	}
 	if err := now.Err(); err != nil {
 		t.Errorf("the feed did not end in order: %v", err)
+	}
+}
+
+func TestFeedOfLocationsOverHTTP(t *testing.T) {
+	sh := stocked(t)
+	url, stop := sh.serve()
+	of := openFeed(t, url+"/v1/feed?location=l2", "")
+	of.until(": onhand")
+	sh.stock("a", "l1", 1)
+	sh.stock("a", "l2", 2)
+	if seen := of.until(`"location":"l2","available":2,`); strings.Contains(seen, "l1") {
+		t.Errorf("of l2: %s", seen)
+	}
+	sh.stock("a", "l1", 3)
+	of.until(fmt.Sprintf("id: %d", sh.l.Seq()))
+	resumed := openFeed(t, url+"/v1/feed?location=l2", of.lastID)
+	sh.stock("a", "l2", 4)
+	if seen := resumed.until(`"location":"l2","available":4,`); strings.Contains(seen, `"available":2,`) {
+		t.Errorf("resumed after %s: %s", of.lastID, seen)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 
 	"onhand/jsonread"
@@ -19,21 +20,11 @@ func (r *request) getFreshness() {
 		r.invalid(err)
 		return
 	}
-	names, err := r.params("location")
-	if err != nil {
-		r.invalid(err)
+	asked, ok := r.askedLocations()
+	if !ok {
 		return
 	}
 	l := r.s.Ledger
-	asked := make(map[ledger.Location]bool, len(names))
-	for _, name := range names {
-		loc, known := l.LookupLocation([]byte(name))
-		if !known {
-			r.problem("unknown-location", string(jsonread.AppendString(nil, name)))
-			return
-		}
-		asked[loc] = true
-	}
 	if !r.waitForSeq() {
 		return
 	}
@@ -43,7 +34,7 @@ func (r *request) getFreshness() {
 		name := l.LocationName(f.Location)
 		// A location's name holds no control character, so this sorts as the list does.
 		place := name + "\x00" + f.Source
-		if p.cursor != "" && strings.Compare(place, p.cursor) <= 0 || len(asked) > 0 && !asked[f.Location] {
+		if p.cursor != "" && strings.Compare(place, p.cursor) <= 0 || len(asked) > 0 && !slices.Contains(asked, f.Location) {
 			continue
 		}
 		if _, known := l.LookupLocation([]byte(name)); !known {
@@ -60,4 +51,23 @@ func (r *request) getFreshness() {
 	}
 	r.out = items.end("")
 	r.answerLarge(r.out)
+}
+
+// askedLocations reads location=, none of which means all. It answers with a problem and
+// returns false where one is not known.
+func (r *request) askedLocations() (asked []ledger.Location, ok bool) {
+	names, err := r.params("location")
+	if err != nil {
+		r.invalid(err)
+		return nil, false
+	}
+	for _, name := range names {
+		loc, known := r.s.Ledger.LookupLocation([]byte(name))
+		if !known {
+			r.problem("unknown-location", string(jsonread.AppendString(nil, name)))
+			return nil, false
+		}
+		asked = append(asked, loc)
+	}
+	return asked, true
 }

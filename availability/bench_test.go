@@ -85,11 +85,16 @@ func BenchmarkWindow(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		w := s.window(s.ledger.Read(after), positionsMax)
+		out := framer{stock: s.Stock, yield: func([]byte) bool { return true }}
 		for w.to < s.ledger.Durable() {
 			if err := w.gather(context.Background(), 0); err != nil {
 				b.Fatal(err)
 			}
-			w.frames(func([]byte) bool { return true })
+			out.begin(w)
+			if err := w.each(nil, out.add); err != nil {
+				b.Fatal(err)
+			}
+			out.end(w)
 		}
 	}
 	b.ReportMetric(float64(b.N)*entries/b.Elapsed().Seconds(), "entries/s")

@@ -14,8 +14,12 @@ const (
 	// feedWindow is over how long signals of one position become one. It is what a
 	// reader waits at most, beside the disk.
 	feedWindow = 5 * time.Millisecond
-	// feedQueueBytes is what may wait for a subscriber before it is cut.
-	feedQueueBytes = 4 << 20
+	// feedQueueBytes is what may wait for a subscriber before it is cut. Who reads all
+	// shares it with the others who do.
+	feedQueueBytes = 32 << 20
+	// feedPlacesQueueBytes is the same for a subscriber to some locations, who shares it
+	// with nobody.
+	feedPlacesQueueBytes = 4 << 20
 	// subscribersDefault is how many there may be at once.
 	subscribersDefault = 1000
 )
@@ -27,10 +31,12 @@ type Feed struct {
 	stock       *Stock
 	subscribers int // at once
 	queueBytes  int
+	placesBytes int // as queueBytes, for who reads of some locations
 
 	mu     sync.Mutex // guards what follows; nobody waits for a reader under it
 	open   int        // subscriptions
 	joined map[*Subscription]bool
+	heard  *audience  // of joined; nil: to be made
 	at     ledger.Seq // what joins must know already: the broadcast does not tell it again
 	stop   context.CancelFunc
 	done   chan struct{} // closed when the latest broadcast has ended
@@ -42,7 +48,7 @@ func NewFeed(s *Stock, subscribers int) *Feed {
 	if subscribers == 0 {
 		subscribers = subscribersDefault
 	}
-	return &Feed{stock: s, subscribers: subscribers, queueBytes: feedQueueBytes, joined: make(map[*Subscription]bool)}
+	return &Feed{stock: s, subscribers: subscribers, queueBytes: feedQueueBytes, placesBytes: feedPlacesQueueBytes, joined: make(map[*Subscription]bool)}
 }
 
 // Close ends the subscriptions and returns when the broadcast has ended.
@@ -73,7 +79,7 @@ func (f *Feed) join(sub *Subscription, read ledger.Seq) bool {
 	}
 	// Who has read further than the broadcast may hear some signals twice.
 	sub.read = read
-	f.joined[sub] = true
+	f.joined[sub], f.heard = true, nil
 	return true
 }
 
@@ -81,7 +87,7 @@ func (f *Feed) join(sub *Subscription, read ledger.Seq) bool {
 func (f *Feed) start(after ledger.Seq) {
 	ctx, cancel := context.WithCancel(context.Background())
 	before, done := f.done, make(chan struct{})
-	f.at, f.stop, f.done = after, cancel, done
+	f.at, f.stop, f.done, f.heard = after, cancel, done, nil
 	go func() {
 		defer close(done)
 		if before != nil {
@@ -110,8 +116,9 @@ func (f *Feed) halt() {
 func (f *Feed) endAll() {
 	for sub := range f.joined {
 		sub.end(nil)
-		delete(f.joined, sub)
 	}
+	clear(f.joined)
+	f.heard = nil
 	f.halt()
 }
 
@@ -124,27 +131,38 @@ func (f *Feed) broadcast(ctx context.Context, after ledger.Seq) error {
 		}
 		// Who joins from here on has missed the first signals of this window.
 		f.mu.Lock()
-		if ctx.Err() == nil {
-			f.at = w.to
+		if err := ctx.Err(); err != nil {
+			f.mu.Unlock()
+			return err
 		}
+		f.at = w.to
+		if f.heard == nil {
+			f.heard = f.newAudience(ctx)
+		}
+		heard := f.heard
 		f.mu.Unlock()
-		if err := w.frames(func(b []byte) bool { return f.send(ctx, b, w.to) }); err != nil {
+		if err := heard.tell(w); err != nil {
 			return err
 		}
 	}
 }
 
-// send queues frames of a window that ends at to for everyone. Nobody is waited for: who has too much in the
-// queue already is cut.
-func (f *Feed) send(ctx context.Context, frames []byte, to ledger.Seq) (more bool) {
+// send queues frames of a window that ends at to for some subscribers. Nobody is waited
+// for: who has too much in the queue already is cut.
+func (f *Feed) send(ctx context.Context, subs []*Subscription, frames []byte, to ledger.Seq) (more bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ctx.Err() != nil {
 		return false
 	}
-	for sub := range f.joined {
-		if sub.read < to && !sub.push(frames, f.queueBytes) {
+	for _, sub := range subs {
+		bytesMax := f.queueBytes
+		if sub.only != nil {
+			bytesMax = f.placesBytes
+		}
+		if f.joined[sub] && sub.read < to && !sub.push(frames, bytesMax) {
 			delete(f.joined, sub)
+			f.heard = nil
 			subscribersCut.Inc()
 		}
 	}
@@ -158,6 +176,7 @@ func (f *Feed) leave(sub *Subscription) {
 	f.open--
 	subscribersOpen.Dec()
 	delete(f.joined, sub)
+	f.heard = nil
 	if len(f.joined) == 0 {
 		f.halt()
 	}

@@ -30,9 +30,9 @@ type reader struct {
 	lastID string
 }
 
-func (s *shop) read(f *Feed, after ledger.Seq) *reader {
+func (s *shop) read(f *Feed, after ledger.Seq, only ...ledger.Location) *reader {
 	s.t.Helper()
-	sub, err := f.Subscribe(after)
+	sub, err := f.Subscribe(after, only...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -69,7 +69,9 @@ func (r *reader) next() (event, error) {
 				}
 			}
 			e.id = r.lastID
-			r.events = append(r.events, e)
+			if e.kind != "" { // a browser tells of no event that has an id only
+				r.events = append(r.events, e)
+			}
 		}
 	}
 	e := r.events[0]
@@ -141,6 +143,60 @@ func TestFeed(t *testing.T) {
 	}
 }
 
+// TestFeedOfLocations: who reads of some locations hears of those only, of what moved
+// and of what a rule changed, and nevertheless learns how far it has read.
+func TestFeedOfLocations(t *testing.T) {
+	s := newShop(t)
+	f := NewFeed(s.Stock, 0)
+	defer f.Close()
+	begin := s.ledger.Durable()
+	s.move("a", "l1", 100)
+	s.move("a", "l2", 100)
+	s.move("a", "l3", 100)
+	r := s.read(f, begin, s.loc("l1"), s.loc("l3"))
+	hears := func(want string) string {
+		t.Helper()
+		e, err := r.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v state
+		if err := json.Unmarshal([]byte(e.data), &v); err != nil {
+			t.Fatalf("%v: %s", err, e.data)
+		}
+		s.is(fmt.Sprintf("%s|%s %v", v.SKU, v.Location, v.Available), "%s", want)
+		return e.id
+	}
+	// hearsNothing until it is told how far it has read, which is as far as seq.
+	hearsNothing := func(seq ledger.Seq) {
+		t.Helper()
+		for until := fmt.Sprintf("id: %d\n\n", seq); ; {
+			b, err := r.sub.Next(nil, time.Millisecond)
+			if err != nil || bytes.Contains(b, []byte("data")) {
+				t.Fatalf("%v, %q", err, b)
+			}
+			if string(b) == until {
+				return
+			}
+		}
+	}
+	hears("a|l1 100")
+	hears("a|l3 100")
+	hearsNothing(s.move("a", "l2", 1)) // which it may read for itself, or be told of
+	hearsNothing(s.move("a", "l2", 1))
+	s.move("a", "l1", 1)
+	hears("a|l1 101")
+	s.apply(ledger.SetSafety{Set: []ledger.SafetyRule{{SKU: s.sku("a"), Units: 10_000}}, Now: s.clock.Now()})
+	hears("a|l1 91")
+	s.is(hears("a|l3 90"), "%d", s.ledger.Seq())
+	all := s.read(f, s.ledger.Durable())
+	hearsNothing(s.move("a", "l2", 1))
+	all.until("a", "l2", 93)
+	s.move("a", "l3", 1)
+	hears("a|l3 91")
+	all.until("a", "l3", 91)
+}
+
 func TestFeedResets(t *testing.T) {
 	s := newShop(t)
 	f := NewFeed(s.Stock, 0)
@@ -198,15 +254,27 @@ func TestResumeLosesNothing(t *testing.T) {
 	defer f.Close()
 	stop := make(chan struct{})
 	begin := s.ledger.Durable()
-	known := make(chan map[string]state)
-	const readers = 4
+	s.location("end", true)
+	type learnt struct {
+		of     []string // locations
+		states map[string]state
+	}
+	known := make(chan learnt)
+	const readers = 6
+	locs := []string{"l1", "l2", "l3"}
 	for n := range readers {
+		var only []ledger.Location // every other reader reads of some locations
+		of := locs
+		if n%2 == 1 {
+			of = locs[n/2 : n/2+1]
+			only = []ledger.Location{s.loc(of[0]), s.loc("end")}
+		}
 		go func() {
 			rng := rand.New(rand.NewPCG(uint64(n), 7))
 			states, after := map[string]state{}, begin
-			defer func() { known <- states }()
+			defer func() { known <- learnt{of, states} }()
 			for {
-				sub, err := f.Subscribe(after)
+				sub, err := f.Subscribe(after, only...)
 				if err != nil {
 					t.Error(err)
 					return
@@ -224,7 +292,7 @@ func TestResumeLosesNothing(t *testing.T) {
 				select {
 				case <-stop:
 					// The rest, to the end.
-					sub, _ := f.Subscribe(after)
+					sub, _ := f.Subscribe(after, only...)
 					for got = nil; !bytes.Contains(got, []byte(`"available":77777,`)); {
 						b, err := sub.Next(nil, patience)
 						if err != nil || b == nil {
@@ -245,7 +313,7 @@ func TestResumeLosesNothing(t *testing.T) {
 		}()
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
-	names, locs := []string{"a", "b"}, []string{"l1", "l2", "l3"}
+	names := []string{"a", "b"}
 	for i := range 400 {
 		sku, loc := names[rng.IntN(2)], locs[rng.IntN(3)]
 		switch i % 10 {
@@ -268,18 +336,18 @@ func TestResumeLosesNothing(t *testing.T) {
 		s.location(loc, true)
 	}
 	close(stop)
-	s.move("kg", "l3", 77777000)
+	s.move("kg", "end", 77777000)
 	for range readers {
-		states := <-known
+		got := <-known
 		for _, sku := range append(names, "kg") {
-			for _, loc := range locs {
+			for _, loc := range got.of {
 				row, _ := s.ledger.Position(s.sku(sku), s.loc(loc), s.clock.Now())
 				want := float64(row.Available())
 				if sku == "kg" {
 					want /= 1000
 				}
-				if got := states[sku+"|"+loc].Available; got != want {
-					t.Errorf("%s at %s: told %v, it is %v", sku, loc, got, want)
+				if told := got.states[sku+"|"+loc].Available; told != want {
+					t.Errorf("%s at %s: told %v, it is %v", sku, loc, told, want)
 				}
 			}
 		}

@@ -8,8 +8,7 @@ import (
 // frameBytes is about how much of a window is handed on at a time.
 const frameBytes = 32 << 10
 
-// frames yields the window as server-sent events. Each slice is its receiver's to
-// share and never written again.
+// framer writes the signals of windows, of one location or of many, as server-sent events.
 //
 // The id of an event is a seq up to which everything has been told when the reader
 // has that event, so that resuming after it loses nothing. Events come in order of
@@ -17,37 +16,58 @@ const frameBytes = 32 << 10
 // id, but for all but the last of several positions of one entry, and where a
 // change of rules still has to be told of; the last event of a window has the
 // window's end. A reader that resumes may so hear some signals again.
-func (w *window) frames(yield func([]byte) bool) error {
-	var b []byte
+type framer struct {
+	stock *Stock
+	yield func([]byte) bool // each slice is its receiver's to share and never written again
+	now   ledger.Millis
+	b     []byte
+	held  Signal // not written yet: it may be the last
+}
+
+// begin is called before a window's signals.
+func (f *framer) begin(w *window) {
+	f.now = f.stock.ledger.Now()
 	if w.gap {
-		b = appendReset(b, w.scope.first-1)
+		f.b = appendReset(f.b, w.scope.first-1)
 	}
-	var held Signal // not written yet: it may be the last
-	now, more := w.stock.ledger.Now(), true
-	err := w.each(func(s *Signal) bool {
-		if !s.Changed {
-			return true
-		}
-		if held.SKU != 0 {
-			b = w.stock.appendFrame(b, &held, held.Safe, now)
-		}
-		held = *s
-		if len(b) >= frameBytes {
-			more = yield(b)
-			b = nil
-		}
-		return more
-	})
-	if err != nil || !more {
-		return err
+}
+
+// add takes a signal, and says whether more are wanted.
+func (f *framer) add(s *Signal) (more bool) {
+	if !s.Changed {
+		return true
 	}
-	if held.SKU != 0 {
-		b = w.stock.appendFrame(b, &held, w.to, now)
+	if f.held.SKU != 0 {
+		f.b = f.stock.appendFrame(f.b, &f.held, f.held.Safe, f.now)
 	}
-	if len(b) > 0 {
-		yield(b)
+	f.held = *s
+	if len(f.b) < frameBytes {
+		return true
 	}
-	return nil
+	more = f.yield(f.b)
+	f.b = nil
+	return more
+}
+
+// end is called after a window's signals. It says whether there were any that it wrote.
+func (f *framer) end(w *window) (wrote bool) {
+	if f.held.SKU != 0 {
+		f.b = f.stock.appendFrame(f.b, &f.held, w.to, f.now)
+		f.held = Signal{}
+	}
+	if len(f.b) == 0 {
+		return false
+	}
+	f.yield(f.b)
+	f.b = nil
+	return true
+}
+
+// appendProgress tells a reader how far it may resume from: an id without an event.
+func appendProgress(dst []byte, seq ledger.Seq) []byte {
+	dst = append(dst, "id: "...)
+	dst = appendInt(dst, int64(seq))
+	return append(dst, "\n\n"...)
 }
 
 func (s *Stock) appendFrame(dst []byte, sig *Signal, id ledger.Seq, now ledger.Millis) []byte {

@@ -27,7 +27,12 @@ func TestFrameIDs(t *testing.T) {
 			t.Fatal(err)
 		}
 		var all []byte
-		w.frames(func(b []byte) bool { all = append(all, b...); return true })
+		out := framer{stock: s.Stock, yield: func(b []byte) bool { all = append(all, b...); return true }}
+		out.begin(w)
+		if err := w.each(nil, out.add); err != nil {
+			t.Fatal(err)
+		}
+		out.end(w)
 		var ids []string
 		for _, m := range frameID.FindAllSubmatch(all, -1) {
 			var id ledger.Seq

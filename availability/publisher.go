@@ -168,7 +168,7 @@ func (p *Publisher) tryToPublish(ctx context.Context, w *window) error {
 	}
 	var failed error
 	now := p.stock.ledger.Now()
-	err := w.each(func(s *Signal) bool {
+	err := w.each(nil, func(s *Signal) bool {
 		if full := p.add(s, now); full || p.busy && p.rendered >= publishedAtOnce {
 			failed = p.write(ctx)
 		}

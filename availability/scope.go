@@ -196,7 +196,7 @@ func (w *window) sweepSKU(id ledger.SKU, yield func(*Signal) bool) (more bool, e
 
 // found takes one row of a sweep. A row without an entry is no position.
 func (w *window) found(id ledger.SKU, row ledger.Row, yield func(*Signal) bool) (more bool, err error) {
-	if row.Seq == 0 {
+	if row.Seq == 0 || !w.only.admit(row.Location) {
 		return true, nil
 	}
 	w.signals = append(w.signals, Signal{SKU: id, Row: row, Seq: w.scope.last, Safe: w.scope.first - 1, Changed: true})

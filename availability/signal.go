@@ -46,6 +46,7 @@ type window struct {
 	touched  []touch
 	scope    scope
 	signals  []Signal
+	only     places // whose signals are wanted
 }
 
 // touch is what the entries of a window did to a position.
@@ -140,15 +141,20 @@ func before(ln *ledger.EntryLine) ledger.Figures {
 	}
 }
 
-// each yields the window's signals: first the positions that moved, by the seq of
-// their latest entry, then those that changes of master data or rules concern. It
-// ends early when yield returns false, and then with an error if the ledger stopped.
-func (w *window) each(yield func(*Signal) bool) error {
+// each yields the window's signals at locations that only admits: first the positions
+// that moved, by the seq of their latest entry, then those that changes of master data
+// or rules concern. It ends early when yield returns false, and then with an error if
+// the ledger stopped.
+func (w *window) each(only places, yield func(*Signal) bool) error {
+	w.only = only
 	slices.SortFunc(w.touched, func(a, b touch) int {
 		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.sku, b.sku), cmp.Compare(a.loc, b.loc))
 	})
 	for i := range w.touched {
 		t := &w.touched[i]
+		if !only.admit(t.loc) {
+			continue
+		}
 		// A position that moved again later in the window is told of there, so
 		// everything up to this seq has been told, but for others of the same
 		// entry and what the scope still holds.

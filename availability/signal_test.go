@@ -18,7 +18,7 @@ func (s *shop) told(w *window) string {
 		s.t.Fatal(err)
 	}
 	var out []string
-	if err := w.each(func(sig *Signal) bool {
+	if err := w.each(nil, func(sig *Signal) bool {
 		changed := ""
 		if sig.Changed {
 			changed = "!"
@@ -120,7 +120,7 @@ func TestWindowIsBounded(t *testing.T) {
 		if len(w.touched) > 10 {
 			t.Errorf("%d positions in a window", len(w.touched))
 		}
-		w.each(func(*Signal) bool { n++; return true })
+		w.each(nil, func(*Signal) bool { n++; return true })
 	}
 	if n != 40 {
 		t.Errorf("%d signals", n)

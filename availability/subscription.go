@@ -23,6 +23,7 @@ const catchUpPositionsMax = 4096
 // Subscription is one reader of a Feed. Next and Close are for one goroutine.
 type Subscription struct {
 	feed     *Feed
+	only     places
 	pull     func() ([]byte, error, bool) // what was missed; nil once caught up
 	stopPull func()
 	read     ledger.Seq // how far it had read when it joined; guarded by Feed.mu
@@ -32,13 +33,16 @@ type Subscription struct {
 	mu    sync.Mutex // guards what follows; taken after Feed.mu
 	queue [][]byte
 	bytes int
+	upTo  ledger.Seq    // all up to here is in the queue or was taken from it
+	told  ledger.Seq    // of upTo, to the reader
 	err   error         // why nothing more will come, after the queue
 	wake  chan struct{} // has a value when queue or err changed
 }
 
-// Subscribe reads the feed after an entry. At its beginning the reader is told of
-// a reset where the journal does not hold what follows that entry.
-func (f *Feed) Subscribe(after ledger.Seq) (*Subscription, error) {
+// Subscribe reads the feed after an entry: all of it, or what concerns some locations.
+// At its beginning the reader is told of a reset where the journal does not hold what
+// follows that entry.
+func (f *Feed) Subscribe(after ledger.Seq, only ...ledger.Location) (*Subscription, error) {
 	f.mu.Lock()
 	if f.closed || f.open >= f.subscribers {
 		f.mu.Unlock()
@@ -47,14 +51,14 @@ func (f *Feed) Subscribe(after ledger.Seq) (*Subscription, error) {
 	f.open++
 	f.mu.Unlock()
 	subscribersOpen.Inc()
-	sub := &Subscription{feed: f, wake: make(chan struct{}, 1)}
+	sub := &Subscription{feed: f, only: placesOf(only), wake: make(chan struct{}, 1)}
 	sub.pull, sub.stopPull = iter.Pull2(sub.catchUp(after))
 	return sub, nil
 }
 
 // SubscribeNow reads the feed from the present on.
-func (f *Feed) SubscribeNow() (*Subscription, error) {
-	sub, err := f.Subscribe(f.stock.ledger.Durable())
+func (f *Feed) SubscribeNow(only ...ledger.Location) (*Subscription, error) {
+	sub, err := f.Subscribe(f.stock.ledger.Durable(), only...)
 	if err != nil {
 		return nil, err
 	}
@@ -78,15 +82,23 @@ func (sub *Subscription) catchUp(after ledger.Seq) iter.Seq2[[]byte, error] {
 			after = last
 		}
 		w := f.stock.window(f.stock.ledger.Read(after), catchUpPositionsMax)
-		for more := true; !f.join(sub, w.follower.Cursor()); {
+		more := true
+		out := framer{stock: f.stock, yield: func(b []byte) bool { more = yield(b, nil); return more }}
+		for !f.join(sub, w.follower.Cursor()) {
 			// There is something to read: the broadcast has read it.
 			err := w.gather(context.Background(), 0)
 			if err == nil {
-				err = w.frames(func(b []byte) bool { more = yield(b, nil); return more })
+				out.begin(w)
+				err = w.each(sub.only, out.add)
 			}
-			if err != nil {
+			switch {
+			case err != nil:
 				yield(nil, err)
 				return
+			case !more:
+				return
+			case !out.end(w): // a long search for little is not to look like a dead feed
+				out.yield(appendProgress(nil, w.to))
 			}
 			if !more {
 				return
@@ -96,7 +108,7 @@ func (sub *Subscription) catchUp(after ledger.Seq) iter.Seq2[[]byte, error] {
 }
 
 // Next returns frames of server-sent events, which must not be changed: others read
-// them too. After wait, or when wake has a value or is closed, it returns none. Its
+// them too. After wait it returns how far the reader may resume from, or nothing. Its
 // error is io.EOF when the feed has ended, or ErrTooSlow.
 func (sub *Subscription) Next(stop <-chan struct{}, wait time.Duration) ([]byte, error) {
 	if frames := sub.first; frames != nil {
@@ -118,7 +130,7 @@ func (sub *Subscription) Next(stop <-chan struct{}, wait time.Duration) ([]byte,
 		select {
 		case <-sub.wake:
 		case <-timer.C:
-			return nil, nil
+			return sub.progress(), nil
 		case <-stop:
 			return nil, io.EOF
 		}
@@ -145,6 +157,26 @@ func (sub *Subscription) take() ([]byte, error) {
 	sub.queue = sub.queue[1:]
 	sub.bytes -= len(b)
 	return b, nil
+}
+
+// passed says that all up to an entry was pushed.
+func (sub *Subscription) passed(to ledger.Seq) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	if sub.err == nil { // what was pushed is still in the queue
+		sub.upTo = max(sub.upTo, to)
+	}
+}
+
+// progress is told to whom nothing else was told for long: it would resume far back.
+func (sub *Subscription) progress() []byte {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	if len(sub.queue) > 0 || sub.err != nil || sub.upTo == sub.told {
+		return nil
+	}
+	sub.told = sub.upTo
+	return appendProgress(nil, sub.upTo)
 }
 
 // push queues frames. False: there is too much in the queue, which is thrown away,

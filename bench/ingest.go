@@ -27,6 +27,8 @@ type ingestScenario struct {
 	Rate     float64 `default:"0" help:"Events a second while latency is measured; 0: half of the most (${default})."`
 	Probes   float64 `default:"500" help:"Events a second whose way is timed (${default})."`
 
+	WholeFeed bool `help:"While latency is measured read the whole feed, not that of the timed events' locations only."`
+
 	addr     string // of the broker
 	shop     *retailer.Retailer
 	begun    time.Time // of the stream; a million events take ten simulated minutes

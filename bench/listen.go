@@ -5,61 +5,102 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 )
 
-// listener reads a service's feed, on which markers are told of among everything else.
+// listener reads a service's feed: of the markers' locations, or all of it, in which
+// markers are told of among everything else.
 type listener struct {
-	answer *http.Response
+	ctx    context.Context
+	url    string
 	close  context.CancelFunc
+	answer *http.Response
+	lastID string // of the feed's events
+	cut    int    // how often it was too slow, and resumed
 }
 
 // listen returns once the service has begun to answer.
-func listen(ctx context.Context, s *service) (*listener, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/v1/feed", nil)
-	if err == nil {
-		var answer *http.Response
-		answer, err = http.DefaultTransport.RoundTrip(request)
-		if err == nil && answer.StatusCode != http.StatusOK {
-			answer.Body.Close()
-			err = fmt.Errorf("GET /v1/feed: %s", answer.Status)
-		}
-		if err == nil {
-			return &listener{answer, cancel}, nil
-		}
+func listen(ctx context.Context, s *service, m *markers, whole bool) (*listener, error) {
+	l := &listener{url: "http://" + s.addr + "/v1/feed"}
+	if !whole {
+		l.url += "?" + m.locations()
 	}
-	cancel()
-	return nil, err
+	l.ctx, l.close = context.WithCancel(ctx)
+	if err := l.open(); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *listener) open() error {
+	request, err := http.NewRequestWithContext(l.ctx, http.MethodGet, l.url, nil)
+	if err != nil {
+		return err
+	}
+	if l.lastID != "" {
+		request.Header.Set("Last-Event-ID", l.lastID)
+	}
+	if l.answer, err = http.DefaultTransport.RoundTrip(request); err != nil {
+		return err
+	}
+	if l.answer.StatusCode != http.StatusOK {
+		l.answer.Body.Close()
+		return fmt.Errorf("GET /v1/feed: %s", l.answer.Status)
+	}
+	return nil
 }
 
 // stop ends the feed; hear then returns.
-func (l *listener) stop() {
-	l.close()
-	l.answer.Body.Close()
+func (l *listener) stop() { l.close() }
+
+// errCut says that the service ended the feed, for its reader was too slow.
+var errCut = errors.New("this reader was too slow")
+
+// hear calls told with what the feed says of each marker, until stop. Where it was too
+// slow it resumes, as a browser would.
+func (l *listener) hear(m *markers, told func(place int, onHand int64)) error {
+	for {
+		err := l.hearOnce(m, told)
+		l.answer.Body.Close()
+		if l.ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, errCut) {
+			l.cut++
+			err = l.open()
+		}
+		if err != nil {
+			if l.ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("GET /v1/feed: %w", err)
+		}
+	}
 }
 
-// hear calls told with what the feed says of each marker, until stop.
-func (l *listener) hear(m *markers, told func(place int, onHand int64)) error {
+func (l *listener) hearOnce(m *markers, told func(place int, onHand int64)) error {
 	in := bufio.NewReaderSize(l.answer.Body, 256<<10)
 	sku := []byte(`"` + markerSKU + `"`)
 	for {
 		line, err := in.ReadSlice('\n')
 		switch {
-		case err != nil && l.answer.Request.Context().Err() != nil:
-			return nil
 		case err != nil:
-			return fmt.Errorf("GET /v1/feed: %w", err)
+			return err
+		case bytes.HasPrefix(line, []byte("id: ")):
+			l.lastID = string(bytes.TrimSpace(line[len("id: "):]))
+			continue
 		case bytes.HasPrefix(line, []byte("event: reset")):
-			return fmt.Errorf("GET /v1/feed: this reader was too slow")
+			return errCut
 		case !bytes.Contains(line, sku):
 			continue
 		}
 		var row positionRow
 		if err := json.Unmarshal(bytes.TrimPrefix(line, []byte("data:")), &row); err != nil {
-			return fmt.Errorf("GET /v1/feed: %q: %w", clip(line), err)
+			return fmt.Errorf("%q: %w", clip(line), err)
 		}
 		place, ours := m.byID[row.Location]
 		if !ours {

@@ -68,6 +68,15 @@ func (m *markers) markAll() {
 	}
 }
 
+// locations is the markers' locations as a query asks for them.
+func (m *markers) locations() string {
+	names := make([]string, len(m.places))
+	for i := range m.places {
+		names[i] = url.QueryEscape(m.places[i].location)
+	}
+	return "location=" + strings.Join(names, ",")
+}
+
 // markerQuery asks how far all partitions have come.
 func markerQuery() []byte { return get("/v1/availability/" + markerSKU + "?fields=location,on_hand") }
 

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,7 +39,7 @@ func (g *ingestScenario) measureLatency(ctx context.Context, r *report, s *servi
 	defer probes.close()
 	g.marks.producer = probes // its batches do not wait behind those of the load
 	defer func() { g.marks.producer = p }()
-	listener, err := listen(ctx, s)
+	listener, err := listen(ctx, s, g.marks, g.WholeFeed)
 	if err != nil {
 		return err
 	}
@@ -79,6 +81,9 @@ func (g *ingestScenario) measureLatency(ctx context.Context, r *report, s *servi
 		r.note("%s events/s for %s took %.1f s: that rate could not be kept, and latencies contain the backlog", grouped(rate), g.Duration, busy.wall.Seconds())
 	}
 	r.add(g.title+"event published → visible by GET"+at, "events", 0, watch.seen.count, busy, watch.seen.latency)
+	if listener.cut > 0 {
+		r.note("%s events/s: the feed's reader was cut %d times for being too slow, and resumed", grouped(rate), listener.cut)
+	}
 	if behind != nil {
 		return fmt.Errorf("the feed: %w", behind)
 	}
@@ -94,6 +99,11 @@ func (g *ingestScenario) pack(p *producer, rate float64) (all []packed, err erro
 	if err := p.flush(); err != nil {
 		return nil, err
 	}
+	// Producers do not linger in step: each partition's batches have their own moment.
+	phase := map[*partition]time.Duration{}
+	for i, span := range g.spans {
+		phase[p.partitions[span.topic][span.partition]] = tick * time.Duration(i) / time.Duration(len(g.spans))
+	}
 	n := 0
 	for at := time.Duration(0); at < g.Duration; at += tick {
 		open := map[*partition]*kafkaio.Batch{}
@@ -108,9 +118,10 @@ func (g *ingestScenario) pack(p *producer, rate float64) (all []packed, err erro
 			b.Add(time.Now().UnixMilli(), nil, record.Key, record.Value)
 		}
 		for to, b := range open {
-			all = append(all, packed{to, b, at})
+			all = append(all, packed{to, b, at + phase[to]})
 		}
 	}
+	slices.SortFunc(all, func(a, b packed) int { return cmp.Compare(a.at, b.at) })
 	return all, nil
 }
 
