@@ -132,6 +132,7 @@ func (p *Publisher) Close() error {
 // the ledger's store.
 func (p *Publisher) run(ctx context.Context) error {
 	w := p.stock.window(p.follower, publishedMax)
+	w.live = true // who lags is to tell of the present, not of how it came about
 	for {
 		err := w.gatherBusy(ctx, p.opts.Window, windowMax)
 		if err == nil {

@@ -176,6 +176,7 @@ func (w *window) sweep(yield func(*Signal) bool) error {
 			more, err = w.sweepSKU(id, yield)
 		}
 	}
+	w.swept = l.Seq()
 	if more {
 		_, err = w.emit(yield)
 	}

@@ -23,7 +23,7 @@ const (
 // Signal is the news about one position.
 type Signal struct {
 	SKU ledger.SKU
-	Row ledger.Row // as it is now; it includes the entry Seq
+	Row ledger.Row // as the entry Seq left it, or as it is now and includes that entry
 	// Seq is the latest entry of the window that concerns the position.
 	Seq ledger.Seq
 	// Safe is an entry up to which everything has been told once this signal and
@@ -38,7 +38,8 @@ type window struct {
 	stock    *Stock
 	follower *ledger.Follower
 	master   master
-	most     int // positions after which it is closed; it bounds the memory taken
+	most     int  // positions after which it is closed; it bounds the memory taken
+	live     bool // tells of rows as they are now. That waits for the disk again: they may include what is not durable
 
 	from, to ledger.Seq       // the window holds the entries after from, up to to
 	gap      bool             // the journal is no longer kept back to from
@@ -46,15 +47,16 @@ type window struct {
 	touched  []touch
 	scope    scope
 	signals  []Signal
-	only     places // whose signals are wanted
+	only     places     // whose signals are wanted
+	swept    ledger.Seq // no row that was told as it is now includes a later entry
 }
 
 // touch is what the entries of a window did to a position.
 type touch struct {
-	sku    ledger.SKU
-	loc    ledger.Location
-	before ledger.Figures // at the window's beginning
-	seq    ledger.Seq     // of the latest of them
+	sku           ledger.SKU
+	loc           ledger.Location
+	before, after ledger.Figures // at the window's beginning and its end
+	seq           ledger.Seq     // of the latest of them
 }
 
 func (s *Stock) window(f *ledger.Follower, positionsMax int) *window {
@@ -127,7 +129,7 @@ func (w *window) add(e *ledger.Entry) {
 			w.index[k] = at
 			w.touched = append(w.touched, touch{sku: ln.SKU, loc: ln.Location, before: before(ln)})
 		}
-		w.touched[at].seq = e.Seq
+		w.touched[at].seq, w.touched[at].after = e.Seq, ln.After
 	}
 	w.master.note(e, &w.scope)
 }
@@ -147,14 +149,14 @@ func before(ln *ledger.EntryLine) ledger.Figures {
 // the ledger stopped.
 func (w *window) each(only places, yield func(*Signal) bool) error {
 	w.only = only
+	if only != nil {
+		w.touched = slices.DeleteFunc(w.touched, func(t touch) bool { return !only.admit(t.loc) })
+	}
 	slices.SortFunc(w.touched, func(a, b touch) int {
 		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.sku, b.sku), cmp.Compare(a.loc, b.loc))
 	})
 	for i := range w.touched {
 		t := &w.touched[i]
-		if !only.admit(t.loc) {
-			continue
-		}
 		// A position that moved again later in the window is told of there, so
 		// everything up to this seq has been told, but for others of the same
 		// entry and what the scope still holds.
@@ -162,11 +164,11 @@ func (w *window) each(only places, yield func(*Signal) bool) error {
 		if i+1 < len(w.touched) && w.touched[i+1].seq == t.seq {
 			safe--
 		}
-		row, _ := w.stock.ledger.Position(t.sku, t.loc, w.stock.ledger.Now())
-		was := row
+		s := Signal{SKU: t.sku, Row: w.row(t), Seq: t.seq, Safe: w.scope.clamp(safe)}
+		was := s.Row
 		was.Figures = t.before
-		w.signals = append(w.signals, Signal{SKU: t.sku, Row: row, Seq: t.seq, Safe: w.scope.clamp(safe),
-			Changed: was.Available() != row.Available()})
+		s.Changed = was.Available() != s.Row.Available()
+		w.signals = append(w.signals, s)
 		if len(w.signals) == signalsAtOnce {
 			if more, err := w.emit(yield); !more {
 				return err
@@ -179,8 +181,17 @@ func (w *window) each(only places, yield func(*Signal) bool) error {
 	return w.sweep(yield)
 }
 
-// emit yields the rows that were read. They may include entries that are not
-// durable, which nobody outside may hear of before they are.
+// row is the row to tell of. Nobody is told of an older one than of the same position before.
+func (w *window) row(t *touch) ledger.Row {
+	if w.live || t.seq <= w.swept {
+		row, _ := w.stock.ledger.Position(t.sku, t.loc, w.stock.ledger.Now())
+		return row
+	}
+	return w.stock.ledger.RowAfter(t.sku, t.loc, t.after, t.seq)
+}
+
+// emit yields the rows that were read. Those that were read as they are now may include
+// entries that are not durable, which nobody outside may hear of before they are.
 func (w *window) emit(yield func(*Signal) bool) (more bool, err error) {
 	last := ledger.Seq(0)
 	for i := range w.signals {

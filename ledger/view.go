@@ -150,3 +150,13 @@ func (l *Ledger) Position(id SKU, loc Location, now Millis) (Row, Seq) {
 	sh.mu.RUnlock()
 	return r, v.seq
 }
+
+// RowAfter is the row of a position whose latest entry was seq and left those figures,
+// under the rules and the master data of now. A later entry may have changed them since.
+func (l *Ledger) RowAfter(id SKU, loc Location, f Figures, seq Seq) Row {
+	p := position{loc: loc, Figures: f}
+	p.setSeq(seq)
+	s := l.safetyOf(id)
+	v := View{l: l}
+	return v.row(id, &s, &p)
+}
