@@ -1,7 +1,6 @@
 package availability
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -44,7 +43,7 @@ type window struct {
 	from, to ledger.Seq       // the window holds the entries after from, up to to
 	gap      bool             // the journal is no longer kept back to from
 	index    map[uint64]int32 // by SKU and location: the place in touched
-	touched  []touch
+	touched  []touch          // by the entry that touched each last; those touched again since have no seq
 	scope    scope
 	signals  []Signal
 	only     places     // whose signals are wanted
@@ -67,7 +66,7 @@ func (s *Stock) window(f *ledger.Follower, positionsMax int) *window {
 // gatherBusy is gather, but a window with many positions stays open up to longest:
 // under load fewer signals leave more of the machine to what they tell of.
 func (w *window) gatherBusy(ctx context.Context, length, longest time.Duration) error {
-	if err := w.gather(ctx, length); err != nil || len(w.touched) < busyPositions || longest <= length {
+	if err := w.gather(ctx, length); err != nil || len(w.index) < busyPositions || longest <= length {
 		return err
 	}
 	return w.take(ctx, longest-length)
@@ -91,7 +90,7 @@ func (w *window) gather(ctx context.Context, length time.Duration) error {
 func (w *window) take(ctx context.Context, length time.Duration) error {
 	within, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
-	for len(w.touched) < w.most {
+	for len(w.index) < w.most {
 		if err := w.next(within); err != nil {
 			if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 				return nil
@@ -122,16 +121,29 @@ func (w *window) next(ctx context.Context) error {
 func (w *window) add(e *ledger.Entry) {
 	for i := range e.Lines {
 		ln := &e.Lines[i]
-		k := uint64(ln.SKU)<<32 | uint64(ln.Location)
-		at, ok := w.index[k]
-		if !ok {
-			at = int32(len(w.touched))
-			w.index[k] = at
-			w.touched = append(w.touched, touch{sku: ln.SKU, loc: ln.Location, before: before(ln)})
+		t := touch{sku: ln.SKU, loc: ln.Location, after: ln.After, seq: e.Seq}
+		if at, again := w.index[t.key()]; again {
+			t.before = w.touched[at].before
+			w.touched[at].seq = 0
+		} else {
+			t.before = before(ln)
 		}
-		w.touched[at].seq, w.touched[at].after = e.Seq, ln.After
+		w.index[t.key()] = int32(len(w.touched))
+		w.touched = append(w.touched, t)
+	}
+	if len(w.touched) > 2*len(w.index)+busyPositions {
+		w.forgetTouchedAgain()
+		for i := range w.touched {
+			w.index[w.touched[i].key()] = int32(i)
+		}
 	}
 	w.master.note(e, &w.scope)
+}
+
+func (t *touch) key() uint64 { return uint64(t.sku)<<32 | uint64(t.loc) }
+
+func (w *window) forgetTouchedAgain() {
+	w.touched = slices.DeleteFunc(w.touched, func(t touch) bool { return t.seq == 0 })
 }
 
 // before is a position's figures before a line. They were quantities, so the
@@ -149,12 +161,10 @@ func before(ln *ledger.EntryLine) ledger.Figures {
 // the ledger stopped.
 func (w *window) each(only places, yield func(*Signal) bool) error {
 	w.only = only
+	w.forgetTouchedAgain()
 	if only != nil {
 		w.touched = slices.DeleteFunc(w.touched, func(t touch) bool { return !only.admit(t.loc) })
 	}
-	slices.SortFunc(w.touched, func(a, b touch) int {
-		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.sku, b.sku), cmp.Compare(a.loc, b.loc))
-	})
 	for i := range w.touched {
 		t := &w.touched[i]
 		// A position that moved again later in the window is told of there, so

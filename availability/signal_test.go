@@ -117,8 +117,8 @@ func TestWindowIsBounded(t *testing.T) {
 		if err := w.gather(context.Background(), 0); err != nil {
 			t.Fatal(err)
 		}
-		if len(w.touched) > 10 {
-			t.Errorf("%d positions in a window", len(w.touched))
+		if len(w.index) > 10 {
+			t.Errorf("%d positions in a window", len(w.index))
 		}
 		w.each(nil, func(*Signal) bool { n++; return true })
 	}
