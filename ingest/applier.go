@@ -82,7 +82,7 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 		return ledger.Result{}, err
 	}
 	name := ledger.EventName{Source: d.intern(d.source), ID: string(d.id), Time: d.time, Content: d.contentHash()}
-	if done, err := d.recall(name); done != nil || err != nil {
+	if done, err := d.recall(&name); done != nil || err != nil {
 		return *done, err
 	}
 	now := d.ledger.Now()
@@ -105,8 +105,8 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 }
 
 // recall finds an event that was applied under this name; its pointer is never nil with an error.
-func (d *decoder) recall(name ledger.EventName) (*ledger.Result, error) {
-	seq, content, known, err := d.ledger.Recall(ledger.NameHash(name.Source, name.ID))
+func (d *decoder) recall(name *ledger.EventName) (*ledger.Result, error) {
+	seq, content, known, err := d.ledger.RecallEvent(name)
 	switch {
 	case err != nil:
 		return &ledger.Result{}, err

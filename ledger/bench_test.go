@@ -14,8 +14,14 @@ import (
 // benchLedger has skus at locations, with stock everywhere, on the real disk.
 func benchLedger(b *testing.B, skus, locations int) *ledger.Ledger {
 	b.Helper()
+	return benchLedgerOf(b, skus, locations, 0)
+}
+
+// benchLedgerOf keeps so many names in memory; 0: as many as the default.
+func benchLedgerOf(b *testing.B, skus, locations, names int) *ledger.Ledger {
+	b.Helper()
 	c := ledgertest.NewClock()
-	l, err := ledger.Open(ledger.Options{Dir: b.TempDir(), FS: vfs.Default, Clock: c.Now, CheckpointEvery: -1})
+	l, err := ledger.Open(ledger.Options{Dir: b.TempDir(), FS: vfs.Default, Clock: c.Now, CheckpointEvery: -1, NamesInMemoryMax: names})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -49,6 +55,36 @@ func benchLedger(b *testing.B, skus, locations int) *ledger.Ledger {
 		b.Fatal(err)
 	}
 	return l
+}
+
+// BenchmarkMovementNamesOnDisk is of a ledger that knows more names than it keeps in memory.
+func BenchmarkMovementNamesOnDisk(b *testing.B) {
+	l := benchLedgerOf(b, 1000, 100, 1)
+	m := &ledger.Movement{Kind: ledger.KindSale, Received: ledgertest.Start, Lines: []ledger.MovementLine{{Quantity: -1}, {Quantity: -1}}}
+	n := 0
+	submit := func() {
+		n++
+		m.Name = ledger.EventName{Source: "pos/0042/till-3", ID: fmt.Sprint(n), Time: ledgertest.Start, Content: 1}
+		m.Location = ledger.Location(n%100 + 1)
+		m.Lines[0].SKU, m.Lines[1].SKU = ledger.SKU(n%499+1), ledger.SKU(n%499+500)
+		if _, err := l.Submit(m); err == ledger.ErrOverloaded {
+			l.WaitRoom()
+		} else if err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range 4 {
+		for range 500_000 {
+			submit()
+		}
+		if err := l.Checkpoint(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		submit()
+	}
 }
 
 func BenchmarkMovement(b *testing.B) {

@@ -265,6 +265,7 @@ func TestNoRoomForTables(t *testing.T) {
 func TestFailedRead(t *testing.T) {
 	disk, c := ledgertest.NewDisk(), ledgertest.NewClock()
 	o, _ := onDisk(disk, c)
+	o.CacheBytes = 1 - 2*int64(o.MemTableBytes) // so that every read is one of the disk
 	l := openOn(t, o)
 	apply(t, l, putSKU("a", c))
 	apply(t, l, ledger.PutLocation{Info: ledger.LocationInfo{Location: "x", Active: true}, Now: c.Now()})

@@ -88,7 +88,7 @@ func entrySeeds(rng *rand.Rand) (out [][]byte) {
 // redraft is the draft that e was written from.
 func (e *Entry) redraft() *entryDraft {
 	return &entryDraft{kind: e.Kind, time: e.Time, recordedAt: e.RecordedAt, id: e.ID, key: e.Key, reservation: e.Reservation,
-		event: EventName{e.Source, e.EventID, e.SaidTime, e.Content}, lines: e.Lines, exceptions: e.Exceptions, payload: e.Payload}
+		event: EventName{Source: e.Source, ID: e.EventID, Time: e.SaidTime, Content: e.Content}, lines: e.Lines, exceptions: e.Exceptions, payload: e.Payload}
 }
 
 func readsEntry(t *testing.T, b []byte) {

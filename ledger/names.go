@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -20,6 +22,7 @@ type EventName struct {
 	Source, ID string
 	Time       Millis // what the event says
 	Content    uint64 // a hash of all that counts when two events of one name are compared
+	absent     uint64 // one more than the generation at which it was not on disk; 0: not looked up. See RecallEvent
 }
 
 func (n EventName) isZero() bool { return n.Source == "" && n.ID == "" }
@@ -131,7 +134,7 @@ func (l *Ledger) beginEvent(n EventName) (eventSlot, *Result, error) {
 	}
 	h := NameHash(n.Source, n.ID)
 	s := l.names.shard(h)
-	looked, generation := false, uint64(0)
+	looked, generation := n.absent != 0, n.absent-1
 	for {
 		s.mu.Lock()
 		old, ok := s.seen.get(h)
@@ -157,6 +160,17 @@ func (l *Ledger) beginEvent(n EventName) (eventSlot, *Result, error) {
 	}
 }
 
+// RecallEvent is Recall of n. Where the name is new, n remembers that it was looked up,
+// so that who then submits the event need not do it again.
+func (l *Ledger) RecallEvent(n *EventName) (seq Seq, content uint64, ok bool, err error) {
+	generation := l.evictions.Load()
+	seq, content, ok, err = l.Recall(NameHash(n.Source, n.ID))
+	if !ok && err == nil && !l.names.complete.Load() {
+		n.absent = generation + 1
+	}
+	return seq, content, ok, err
+}
+
 // Recall finds the entry of an applied event by its name's hash.
 func (l *Ledger) Recall(h Hash) (seq Seq, content uint64, ok bool, err error) {
 	s := l.names.shard(h)
@@ -169,17 +183,31 @@ func (l *Ledger) Recall(h Hash) (seq Seq, content uint64, ok bool, err error) {
 	return v.seq(), v.content, ok, err
 }
 
-func (l *Ledger) nameOnDisk(h Hash) (seen, bool, error) {
-	v, closer, err := l.db.Get(nameKey(h))
-	if err == pebble.ErrNotFound {
-		return seen{}, false, nil
+// nameOnDisk looks a name up on disk. Nearly all are new, and Get of a key that is not
+// there reads a block of the lowest level, whose filters only an iterator asks.
+func (l *Ledger) nameOnDisk(h Hash) (v seen, ok bool, err error) {
+	it, err := l.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+	if err == nil {
+		v, ok, err = nameIn(it, h)
+		err = errors.Join(err, it.Close())
 	}
 	if err != nil {
-		return seen{}, false, fmt.Errorf("look up an event's name: %w", err)
+		err = fmt.Errorf("look up an event's name: %w", err)
 	}
-	defer closer.Close()
-	if len(v) != 16 {
-		return seen{}, false, fmt.Errorf("look up an event's name: %d bytes where 16 belong", len(v))
+	return v, ok, err
+}
+
+func nameIn(it *pebble.Iterator, h Hash) (seen, bool, error) {
+	key := nameKey(h)
+	if !it.SeekPrefixGE(key) || !bytes.Equal(it.Key(), key) {
+		return seen{}, false, it.Error()
+	}
+	v, err := it.ValueAndErr()
+	if err == nil && len(v) != 16 {
+		err = fmt.Errorf("%d bytes where 16 belong", len(v))
+	}
+	if err != nil {
+		return seen{}, false, err
 	}
 	return decodeSeen(v), true, nil
 }

@@ -29,7 +29,7 @@ func TestIDOutlivesTheJournal(t *testing.T) {
 	}
 	apply(PutSKU{Info: SKUInfo{SKU: "a"}, Now: now})
 	apply(PutLocation{Info: LocationInfo{Location: "x", Active: true}, Now: now})
-	apply(&Count{Name: EventName{"wms", "1", now, 1}, CountedAt: now, Received: now, Location: 1, Lines: []CountLine{{SKU: 1, Quantity: 10}}})
+	apply(&Count{Name: EventName{Source: "wms", ID: "1", Time: now, Content: 1}, CountedAt: now, Received: now, Location: 1, Lines: []CountLine{{SKU: 1, Quantity: 10}}})
 	hold := func() *Hold {
 		return &Hold{ID: "r", Call: Hash{1, 2}, Now: now, ExpiresAt: now + 1000, Lines: []HoldLine{{1, 1, 3}}}
 	}

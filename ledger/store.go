@@ -193,7 +193,9 @@ func pebbleOptions(o Options) *pebble.Options {
 		WALBytesPerSync:             walBytesPerSync,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, maxCompactions },
 		Logger:                      storeLogger{o.Fatal},
-		CacheSize:                   o.CacheBytes,
+		// Memtables are taken out of the cache: one in use and one being flushed would
+		// leave nothing of it.
+		CacheSize: o.CacheBytes + 2*int64(o.MemTableBytes),
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
