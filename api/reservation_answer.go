@@ -71,8 +71,8 @@ func appendTextOrNull(b []byte, s string) []byte {
 func (r *request) answerReservation(status int, res ledger.Result) {
 	b := appendReservation(r.out[:0], r.s.Ledger, res.Reservation)
 	if res.Movement != 0 {
-		b = append(b[:len(b)-1], `,"movement":"f`...)
-		b = strconv.AppendUint(b, uint64(res.Movement), 10)
+		b = append(b[:len(b)-1], `,"movement":"`...)
+		b = append(b, ledger.MovementID(res.Movement)...)
 		b = append(b, `"}`...)
 	}
 	r.out = b

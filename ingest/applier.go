@@ -86,9 +86,9 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 		return *done, err
 	}
 	now := d.ledger.Now()
-	if keep := d.ledger.Options().EventRetentionMillis; min(d.time, d.countedAt) < now-keep {
+	if keep := d.ledger.Options().EventRetentionMillis; min(d.time, d.moment) < now-keep {
 		return ledger.Result{}, refuse(ledger.TooOld, "it happened %s before it came, and names of events are kept for %s",
-			days(now-min(d.time, d.countedAt)), days(keep))
+			days(now-min(d.time, d.moment)), days(keep))
 	}
 	switch d.kind {
 	case kindItem:
@@ -97,8 +97,12 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 		return d.ledger.Submit(ledger.PutLocation{Info: d.place, Now: now, Name: name})
 	case kindPolicy:
 		return d.submitPolicy(name, now)
-	case kindCount:
+	case kindCount, kindSnapshot:
 		return d.submitCount(name, now)
+	case kindSaleVoid, kindStockVoid:
+		return d.submitVoid(name, now)
+	case kindHeartbeat:
+		return d.submitHeartbeat(name, now)
 	default:
 		return d.submitMovement(name, now)
 	}

@@ -28,10 +28,11 @@ type decoder struct {
 	kind                                     kind
 	time                                     ledger.Millis
 
-	// Of movements and counts.
+	// Of movements, counts, heartbeats and voids.
 	location, reservation, inbound, reason []byte
-	countedAt                              ledger.Millis // time where the event says nothing else
-	hasCountedAt                           bool
+	voids                                  []byte        // the id of the event to be undone
+	moment                                 ledger.Millis // that it speaks of: time where it says nothing else
+	hasMoment                              bool
 	lines                                  []line
 
 	// Of master data.
@@ -52,8 +53,8 @@ type decoder struct {
 
 func (d *decoder) reset() {
 	d.specVersion, d.eventType, d.source, d.id, d.said = nil, nil, nil, nil, nil
-	d.location, d.reservation, d.inbound, d.reason = nil, nil, nil, nil
-	d.kind, d.time, d.countedAt, d.hasData, d.hasCountedAt = kindUnknown, 0, 0, false, false
+	d.location, d.reservation, d.inbound, d.reason, d.voids = nil, nil, nil, nil, nil
+	d.kind, d.time, d.moment, d.hasData, d.hasMoment = kindUnknown, 0, 0, false, false
 	d.item, d.place, d.policy = ledger.SKUInfo{}, ledger.LocationInfo{}, policy{}
 	d.lines, d.exceptions = d.lines[:0], d.exceptions[:0]
 	if cap(d.lines) > linesKept {
@@ -217,8 +218,8 @@ func (d *decoder) checkAttributes() error {
 		return errors.New("time: want a time of RFC 3339 with an offset, got " + quote(d.said))
 	}
 	d.time = ledger.Millis(millis)
-	if !d.hasCountedAt {
-		d.countedAt = d.time
+	if !d.hasMoment {
+		d.moment = d.time
 	}
 	switch {
 	case d.kind == kindUnknown:

@@ -23,7 +23,8 @@ type slowEvent struct {
 	attributes                             map[string]string
 	data                                   any
 	location, reservation, inbound, reason *string
-	countedAt                              *int64
+	voids                                  *string
+	moment                                 *int64
 	lines                                  []slowLine
 	item                                   ledger.SKUInfo
 }
@@ -31,7 +32,8 @@ type slowEvent struct {
 type slowLine struct {
 	sku       string
 	quantity  json.Number
-	condition string // "" not given, or not asked for
+	condition string // "" not given, or not asked for; of a status that from which units go
+	to        string
 }
 
 // obvious reads JSON of which jsonread has said that it is strictly valid.
@@ -123,11 +125,25 @@ func text(data object, name string, low, high int) (s *string, ok bool) {
 
 func (e *slowEvent) slowStock(data object, k kind) bool {
 	location, ok := data["location"].(string)
-	lines, ok2 := data["lines"].([]any)
-	if !ok || !ok2 || !plain(location, 1, 64) || len(lines) == 0 || len(lines) > 100_000 {
+	if !ok || !plain(location, 1, 64) {
 		return false
 	}
 	e.location = &location
+	switch k {
+	case kindSaleVoid, kindStockVoid:
+		if !plain(data["voids"], 1, 512) {
+			return false
+		}
+		voids := data["voids"].(string)
+		e.voids = &voids
+		return true
+	case kindHeartbeat:
+		return e.slowMoment(data["as_of"]) && e.moment != nil
+	}
+	lines, ok := data["lines"].([]any)
+	if !ok || len(lines) == 0 || len(lines) > 100_000 {
+		return false
+	}
 	if k == kindSale || k == kindShipment {
 		if e.reservation, ok = text(data, "reservation", 1, 128); !ok {
 			return false
@@ -145,13 +161,14 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 		}
 		e.reason = &reason
 	}
-	if v := data["counted_at"]; k == kindCount && v != nil {
-		s, isText := v.(string)
-		millis, ok := jsonread.ParseTime([]byte(s))
-		if !isText || !ok {
+	if k == kindCount && !e.slowMoment(data["counted_at"]) {
+		return false
+	}
+	if k == kindSnapshot {
+		complete := data["complete"]
+		if basis := data["basis"]; !e.slowMoment(data["as_of"]) || complete != nil && complete != false || basis != nil && basis != "physical" {
 			return false
 		}
-		e.countedAt = &millis
 	}
 	for _, v := range lines {
 		o, _ := v.(object)
@@ -161,14 +178,34 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 			return false
 		}
 		ln := slowLine{sku: sku, quantity: quantity}
-		if v := o["condition"]; v != nil && k != kindSale && k != kindCount {
-			if ln.condition, ok = v.(string); !ok || !slices.Contains([]string{"sellable", "damaged", "quality_control", "quarantine"}, ln.condition) {
+		if v := o["condition"]; v != nil && k != kindSale && k != kindCount && k != kindSnapshot && k != kindStatus {
+			if ln.condition, ok = v.(string); !ok || !slices.Contains(conditionWords, ln.condition) {
+				return false
+			}
+		}
+		if k == kindStatus {
+			ln.condition, ok = o["from"].(string)
+			if ln.to, ok2 = o["to"].(string); !ok || !ok2 || ln.to == ln.condition ||
+				!slices.Contains(conditionWords, ln.condition) || !slices.Contains(conditionWords, ln.to) {
 				return false
 			}
 		}
 		e.lines = append(e.lines, ln)
 	}
 	return true
+}
+
+var conditionWords = []string{"sellable", "damaged", "quality_control", "quarantine"}
+
+// slowMoment reads an optional time.
+func (e *slowEvent) slowMoment(v any) bool {
+	if v == nil {
+		return true
+	}
+	s, isText := v.(string)
+	millis, ok := jsonread.ParseTime([]byte(s))
+	e.moment = &millis
+	return isText && ok
 }
 
 func (e *slowEvent) slowItem(data object) bool {
@@ -262,11 +299,12 @@ func (e *slowEvent) agrees(t *testing.T, d *decoder) {
 	optional("reservation", d.reservation, e.reservation)
 	optional("inbound", d.inbound, e.inbound)
 	optional("reason", d.reason, e.reason)
-	if e.countedAt != nil {
-		millis = *e.countedAt
+	optional("voids", d.voids, e.voids)
+	if e.moment != nil {
+		millis = *e.moment
 	}
-	if d.countedAt != ledger.Millis(millis) || d.hasCountedAt != (e.countedAt != nil) {
-		t.Fatalf("counted at %d, want %d", d.countedAt, millis)
+	if d.moment != ledger.Millis(millis) || d.hasMoment != (e.moment != nil) {
+		t.Fatalf("speaks of %d, want %d", d.moment, millis)
 	}
 	if len(d.lines) != len(e.lines) {
 		t.Fatalf("%d lines, want %d", len(d.lines), len(e.lines))
@@ -275,7 +313,7 @@ func (e *slowEvent) agrees(t *testing.T, d *decoder) {
 	for i := range e.lines {
 		got, want := &d.lines[i], &e.lines[i]
 		equal("sku", string(got.sku), want.sku)
-		if int(got.index) != i || got.condition != conditions[want.condition] || string(got.quantity.Raw) != string(want.quantity) {
+		if int(got.index) != i || got.condition != conditions[want.condition] || got.to != conditions[want.to] || string(got.quantity.Raw) != string(want.quantity) {
 			t.Fatalf("line %d: %+v, want %+v", i, got, want)
 		}
 		if modest(want.quantity) && !got.quantity.Overflow {
@@ -308,10 +346,12 @@ func eventSeeds(add func(value, headers string)) {
 		`{"location":"n","name":"Dam","time_zone":"Europe/Amsterdam","pickup":{"lead_minutes":3,"hours":{"mon":["08:00-18:00"]}},"lat":1,"lon":2,"aliases":{"x":["y"]}}`,
 		`{"sku":"z","decimals":1,"gtin":"08710398526001","category":"dairy","aliases":{"erp":["M1"]},"components":[]}`,
 		`{"policy":"safety-stock","set":[{"sku":"a","units":1}],"remove":[{}]}`,
+		`{"location":"0042","lines":[{"sku":"a","quantity":2,"from":"sellable","to":"damaged"}]}`,
+		`{"location":"0042","as_of":"2026-11-23T09:00:00Z","basis":"physical","complete":false,"lines":[{"sku":"a","quantity":3}],"voids":"2"}`,
 		`{"policy":"safety-stock","rules":[{"category":"dairy","location":"0042","units":1.5},{"units":null}]}`,
 	} {
 		for _, kind := range []string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count",
-			"erp.item", "erp.location", "erp.policy", "pos.void", "x"} {
+			"erp.item", "erp.location", "erp.policy", "wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void", "wms.transfer", "x"} {
 			add(event(kind, "1", data), "")
 			add(data, strings.Replace(binaryHeaders, "%s", kind, 1))
 		}

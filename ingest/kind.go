@@ -1,8 +1,12 @@
 package ingest
 
+import "onhand/ledger"
+
 // kind is what an event's type asks for.
 type kind uint8
 
+// The kinds. Their numbers are in what is hashed of an event: new ones go before
+// kindNotBuilt.
 const (
 	kindUnknown kind = iota
 	kindSale
@@ -14,6 +18,11 @@ const (
 	kindItem
 	kindLocation
 	kindPolicy
+	kindStatus
+	kindSnapshot
+	kindHeartbeat
+	kindSaleVoid
+	kindStockVoid
 	kindNotBuilt // a type of the contract that this version does not apply
 )
 
@@ -37,11 +46,78 @@ func kindOf(eventType []byte) kind {
 		return kindLocation
 	case "erp.policy":
 		return kindPolicy
-	case "pos.void", "wms.void", "wms.status", "wms.transfer", "wms.transfer_receipt", "erp.snapshot", "erp.inbound",
-		"order.placed", "order.paid", "order.cancelled", "order.payment_failed", "feed.heartbeat":
+	case "wms.status":
+		return kindStatus
+	case "erp.snapshot":
+		return kindSnapshot
+	case "feed.heartbeat":
+		return kindHeartbeat
+	case "pos.void":
+		return kindSaleVoid
+	case "wms.void":
+		return kindStockVoid
+	case "wms.transfer", "wms.transfer_receipt", "erp.inbound",
+		"order.placed", "order.paid", "order.cancelled", "order.payment_failed":
 		return kindNotBuilt
 	}
 	return kindUnknown
+}
+
+// entry is the kind of the entry that the event makes.
+func (k kind) entry() ledger.Kind {
+	switch k {
+	case kindSale:
+		return ledger.KindSale
+	case kindReturn:
+		return ledger.KindReturn
+	case kindReceipt:
+		return ledger.KindReceipt
+	case kindShipment:
+		return ledger.KindShipment
+	case kindAdjustment:
+		return ledger.KindAdjustment
+	case kindStatus:
+		return ledger.KindStatus
+	case kindCount:
+		return ledger.KindCount
+	case kindSnapshot:
+		return ledger.KindSnapshot
+	case kindHeartbeat:
+		return ledger.KindHeartbeat
+	case kindSaleVoid:
+		return ledger.KindSaleVoid
+	case kindStockVoid:
+		return ledger.KindStockVoid
+	}
+	return ledger.NoKind
+}
+
+// sign is the way in which the quantities of a movement move on hand.
+func (k kind) sign() int64 {
+	switch k {
+	case kindSale, kindShipment:
+		return -1
+	case kindStatus: // what changes its condition stays where it is
+		return 0
+	}
+	return 1
+}
+
+// hasLines: the others only name a location.
+func (k kind) hasLines() bool { return k != kindHeartbeat && !k.void() }
+
+func (k kind) void() bool { return k == kindSaleVoid || k == kindStockVoid }
+
+// ofMoment is the member that says which moment the event speaks of, "" where that is
+// its time.
+func (k kind) ofMoment() string {
+	switch k {
+	case kindCount:
+		return "counted_at"
+	case kindSnapshot, kindHeartbeat:
+		return "as_of"
+	}
+	return ""
 }
 
 func (k kind) takesReservation() bool { return k == kindSale || k == kindShipment }

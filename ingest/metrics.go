@@ -19,7 +19,7 @@ var (
 	applyRetries         = metrics.NewCounter("onhand_ingest_apply_retries_total")
 
 	refusals = refusalCounters(ledger.InvalidEvent, ledger.InvalidQuantity, ledger.DuplicateLine, ledger.UnknownSKU,
-		ledger.UnknownLocation, ledger.IdempotencyMismatch, ledger.TooOld, ledger.NotSupported)
+		ledger.UnknownLocation, ledger.IdempotencyMismatch, ledger.TooOld, ledger.NotSupported, ledger.AlreadyVoided)
 )
 
 func refusalCounters(codes ...ledger.Code) map[ledger.Code]*metrics.Counter {

@@ -2,7 +2,8 @@ package ingest
 
 import "onhand/ledger"
 
-// submitMovement applies pos.sale, pos.return, wms.receipt, wms.shipment and wms.adjustment.
+// submitMovement applies pos.sale, pos.return, wms.receipt, wms.shipment, wms.adjustment
+// and wms.status.
 func (d *decoder) submitMovement(name ledger.EventName, now ledger.Millis) (ledger.Result, error) {
 	if err := d.checkQuantities(); err != nil {
 		return ledger.Result{}, err
@@ -12,16 +13,20 @@ func (d *decoder) submitMovement(name ledger.EventName, now ledger.Millis) (ledg
 	if err != nil {
 		return ledger.Result{}, err
 	}
-	entry, sign := d.kind.movement()
+	sign := ledger.Qty(d.kind.sign())
+	unsellableSign := sign
+	if d.kind == kindStatus {
+		unsellableSign = 1
+	}
 	d.moved = d.moved[:0]
 	for i := range d.lines {
 		ln := &d.lines[i]
 		if ln.first == int32(i) {
 			d.moved = append(d.moved, ledger.MovementLine{SKU: ln.id,
-				Quantity: ledger.Qty(sign * ln.sum), Unsellable: ledger.Qty(sign * ln.unsellable)})
+				Quantity: sign * ledger.Qty(ln.sum), Unsellable: unsellableSign * ledger.Qty(ln.unsellable)})
 		}
 	}
-	d.movement = ledger.Movement{Kind: entry, Name: name, Received: now, Location: loc, Lines: d.moved, Exceptions: d.exceptions}
+	d.movement = ledger.Movement{Kind: d.kind.entry(), Name: name, Received: now, Location: loc, Lines: d.moved, Exceptions: d.exceptions}
 	// An event with nothing left does nothing, to its reservation neither.
 	if len(d.moved) > 0 && d.reservation != nil {
 		d.movement.Reservation = string(d.reservation)
@@ -29,22 +34,7 @@ func (d *decoder) submitMovement(name ledger.EventName, now ledger.Millis) (ledg
 	return d.ledger.Submit(&d.movement)
 }
 
-// movement is the entry that the kind makes, and the way in which its quantities move on hand.
-func (k kind) movement() (entry ledger.Kind, sign int64) {
-	switch k {
-	case kindSale:
-		return ledger.KindSale, -1
-	case kindReturn:
-		return ledger.KindReturn, 1
-	case kindReceipt:
-		return ledger.KindReceipt, 1
-	case kindShipment:
-		return ledger.KindShipment, -1
-	}
-	return ledger.KindAdjustment, 1
-}
-
-// submitCount applies wms.count.
+// submitCount applies wms.count and erp.snapshot.
 func (d *decoder) submitCount(name ledger.EventName, now ledger.Millis) (ledger.Result, error) {
 	if err := d.checkQuantities(); err != nil {
 		return ledger.Result{}, err
@@ -64,6 +54,31 @@ func (d *decoder) submitCount(name ledger.EventName, now ledger.Millis) (ledger.
 	for i := range d.lines {
 		d.counted = append(d.counted, ledger.CountLine{SKU: d.lines[i].id, Quantity: d.lines[i].steps})
 	}
-	d.count = ledger.Count{Name: name, CountedAt: d.countedAt, Received: now, Location: loc, Lines: d.counted, Exceptions: d.exceptions}
+	return d.submitMoment(name, now, loc)
+}
+
+// submitHeartbeat applies feed.heartbeat.
+func (d *decoder) submitHeartbeat(name ledger.EventName, now ledger.Millis) (ledger.Result, error) {
+	loc, err := d.resolve(now)
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	d.counted = d.counted[:0]
+	return d.submitMoment(name, now, loc)
+}
+
+func (d *decoder) submitMoment(name ledger.EventName, now ledger.Millis, loc ledger.Location) (ledger.Result, error) {
+	d.count = ledger.Count{Kind: d.kind.entry(), Name: name, CountedAt: d.moment, Received: now, Location: loc,
+		Lines: d.counted, Exceptions: d.exceptions}
 	return d.ledger.Submit(&d.count)
+}
+
+// submitVoid applies pos.void and wms.void.
+func (d *decoder) submitVoid(name ledger.EventName, now ledger.Millis) (ledger.Result, error) {
+	loc, err := d.resolve(now)
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	return d.ledger.Submit(&ledger.Void{Kind: d.kind.entry(), Name: name, Source: name.Source, Voids: string(d.voids),
+		Received: now, Location: loc, Exceptions: d.exceptions})
 }

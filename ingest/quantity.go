@@ -28,6 +28,9 @@ func (d *decoder) checkQuantities() error {
 		if n.Coef == 0 && d.kind.skipsZero() {
 			continue
 		}
+		if n.Coef == 0 && d.kind == kindStatus {
+			return d.badQuantity(&ln, "want more than 0")
+		}
 		kept = append(kept, ln)
 	}
 	d.lines = kept
@@ -136,14 +139,26 @@ func (d *decoder) checkSums() error {
 		ln := &d.lines[i]
 		first := &d.lines[ln.first]
 		first.sum += int64(ln.steps)
-		if ln.condition != sellable {
-			first.unsellable += int64(ln.steps)
-		}
+		first.unsellable += d.kind.unsellable(ln)
 		if !isQuantity(first.sum) || !isQuantity(first.unsellable) {
 			return d.badQuantity(ln, "with the lines of this SKU before it the sum is out of range")
 		}
 	}
 	return nil
+}
+
+// unsellable is by how many steps the line moves what is unsellable.
+func (k kind) unsellable(ln *line) (n int64) {
+	if ln.condition != sellable {
+		n = int64(ln.steps)
+	}
+	if k == kindStatus { // out of from, into to
+		n = -n
+		if ln.to != sellable {
+			n += int64(ln.steps)
+		}
+	}
+	return n
 }
 
 func isQuantity(v int64) bool { return v >= math.MinInt32 && v <= math.MaxInt32 }

@@ -19,8 +19,9 @@ type line struct {
 	sku       []byte
 	quantity  jsonread.Number
 	condition condition
-	index     int32 // where it stands in the event
-	first     int32 // the place in decoder.lines of the first line of its SKU
+	to        condition // of wms.status: condition is the one that they leave
+	index     int32     // where it stands in the event
+	first     int32     // the place in decoder.lines of the first line of its SKU
 	id        ledger.SKU
 	known     bool
 	steps     ledger.Qty
@@ -38,7 +39,7 @@ const (
 	quarantine
 )
 
-// readStock reads the data of a movement or a count.
+// readStock reads the data of a movement, a count, a heartbeat or a void.
 func (d *decoder) readStock(r *jsonread.Reader) {
 	hasLines := false
 	for r.BeginObject(); r.NextKey(); {
@@ -47,7 +48,13 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 			d.location = readLocation(r)
 		case "lines":
 			hasLines = true
-			d.readLines(r)
+			if d.kind.hasLines() {
+				d.readLines(r)
+			}
+		case "voids":
+			if d.kind.void() {
+				d.voids = readText(r, 1, nameBytesMax)
+			}
 		case "reservation":
 			if d.kind.takesReservation() && !r.Null() {
 				d.reservation = readText(r, 1, reservationBytesMax)
@@ -60,21 +67,44 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 			if d.kind == kindAdjustment && !r.Null() {
 				d.reason = r.Text()
 			}
-		case "counted_at":
-			if d.kind == kindCount && !r.Null() {
+		case "counted_at", "as_of":
+			if d.kind.ofMoment() == string(r.Key()) && !r.Null() {
 				millis, ok := jsonread.ParseTime(r.Text())
 				if !ok {
 					r.Refuse("a time of RFC 3339 with an offset")
 				}
-				d.countedAt, d.hasCountedAt = ledger.Millis(millis), true
+				d.moment, d.hasMoment = ledger.Millis(millis), true
+			}
+		case "basis":
+			if d.kind == kindSnapshot && !r.Null() {
+				d.readBasis(r)
+			}
+		case "complete":
+			if d.kind == kindSnapshot && !r.Null() && r.Bool() {
+				r.Fail(refuse(ledger.NotSupported, "complete: snapshots that are complete are not supported yet"))
 			}
 		}
 	}
 	if d.location == nil {
 		r.Missing("location")
 	}
-	if !hasLines {
+	switch {
+	case d.kind.hasLines() && !hasLines:
 		r.Missing("lines")
+	case d.kind == kindHeartbeat && !d.hasMoment:
+		r.Missing("as_of")
+	case d.kind.void() && d.voids == nil:
+		r.Missing("voids")
+	}
+}
+
+func (d *decoder) readBasis(r *jsonread.Reader) {
+	switch string(r.Text()) {
+	case "physical":
+	case "net_of_committed":
+		r.Fail(refuse(ledger.NotSupported, "basis: snapshots net of what is committed are not supported yet"))
+	default:
+		r.Refuse("physical or net_of_committed")
 	}
 }
 
@@ -88,10 +118,19 @@ func (d *decoder) readLines(r *jsonread.Reader) {
 		}
 		d.lines = append(d.lines, line{index: int32(len(d.lines))})
 		ln := &d.lines[len(d.lines)-1]
+		hasFrom, hasTo := false, false
 		for r.BeginObject(); r.NextKey(); {
 			switch string(r.Key()) {
 			case "sku":
 				ln.sku = readSKU(r)
+			case "from":
+				if d.kind == kindStatus {
+					ln.condition, hasFrom = readCondition(r), true
+				}
+			case "to":
+				if d.kind == kindStatus {
+					ln.to, hasTo = readCondition(r), true
+				}
 			case "quantity":
 				ln.quantity = r.Number()
 			case "condition":
@@ -105,6 +144,16 @@ func (d *decoder) readLines(r *jsonread.Reader) {
 		}
 		if ln.quantity.Raw == nil {
 			r.Missing("quantity")
+		}
+		if d.kind == kindStatus {
+			switch {
+			case !hasFrom:
+				r.Missing("from")
+			case !hasTo:
+				r.Missing("to")
+			case ln.condition == ln.to:
+				r.Refuse("two conditions that differ in from and to")
+			}
 		}
 	}
 	if len(d.lines) == 0 {
@@ -140,10 +189,13 @@ func (d *decoder) appendContent(b []byte) []byte {
 		return appendJSON(b, d.place)
 	case kindPolicy:
 		return appendJSON(b, d.policy)
-	case kindCount:
-		b = binary.LittleEndian.AppendUint64(b, uint64(d.countedAt))
+	case kindCount, kindSnapshot, kindHeartbeat:
+		b = binary.LittleEndian.AppendUint64(b, uint64(d.moment))
 	}
 	b = appendBytes(b, d.location)
+	if d.voids != nil {
+		b = appendBytes(b, d.voids)
+	}
 	b = appendOptional(b, d.reservation)
 	b = appendOptional(b, d.inbound)
 	b = appendOptional(b, d.reason)
@@ -156,6 +208,9 @@ func (d *decoder) appendContent(b []byte) []byte {
 			scale = -1 // or it would look like 0; it is never accepted, so no hash that is kept has it
 		}
 		b = append(b, byte(scale), byte(ln.condition))
+		if d.kind == kindStatus {
+			b = append(b, byte(ln.to))
+		}
 	}
 	return b
 }

@@ -243,9 +243,33 @@ func (c *checker) line(e *Entry, ln *EntryLine) {
 			c.find("entry %d counted %d of SKU %d at location %d, which with what moved since is %d, not %d",
 				e.Seq, ln.Moved, ln.SKU, ln.Location, want, ln.After.OnHand)
 		}
+	case ln.Recounted:
+		c.recounted(e, ln, k)
 	case ln.Delta.OnHand != 0:
 		c.find("entry %d, a %v, moved on hand of SKU %d at location %d", e.Seq, e.Kind, ln.SKU, ln.Location)
 	}
+}
+
+// recounted checks what a position came to when a count was undone.
+func (c *checker) recounted(e *Entry, ln *EntryLine, k [2]uint32) {
+	target, _ := e.voidTarget()
+	count, _, ok, err := c.replica.Recall(target)
+	if err == nil && !ok {
+		err = errors.New("the count is not there")
+	}
+	var a absence
+	if err == nil {
+		a, err = c.replica.absent(count, ln, ln.Prev)
+	}
+	switch {
+	case c.from > 1:
+	case err != nil:
+		c.find("entry %d undoes a count of SKU %d at location %d: %v", e.Seq, ln.SKU, ln.Location, err)
+	case int64(ln.After.OnHand) != a.onHand || ln.CountedAt != a.countedAt:
+		c.find("entry %d undoes a count of SKU %d at location %d, which without it is %d, counted at %d, not %d, counted at %d",
+			e.Seq, ln.SKU, ln.Location, a.onHand, a.countedAt, ln.After.OnHand, ln.CountedAt)
+	}
+	c.moves[k] = a.moves
 }
 
 // reservation checks that what an entry changed in a reservation is what it changed

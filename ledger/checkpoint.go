@@ -129,7 +129,7 @@ func (l *Ledger) checkpointPace() int64 {
 }
 
 func (w *checkpointWriter) run() error {
-	for _, step := range []func() error{w.master, w.rules, w.pages, w.reservations, w.names, w.keys, w.feeds} {
+	for _, step := range []func() error{w.master, w.rules, w.pages, w.reservations, w.names, w.voids, w.keys, w.feeds} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -210,8 +210,15 @@ func (w *checkpointWriter) reservations() error {
 			dirty = append(dirty, s.byID[id])
 		}
 		clear(s.dirty)
+		reopened := s.reopened
+		s.reopened = nil
 		s.mu.Unlock()
 		for _, r := range dirty {
+			if _, ok := reopened[r.ID]; ok && r.State.Open() {
+				if err := w.forgetFinished(r.ID); err != nil {
+					return err
+				}
+			}
 			if err := w.reservation(r); err != nil {
 				return err
 			}
@@ -233,11 +240,26 @@ func (w *checkpointWriter) reservation(r *Reservation) error {
 			return err
 		}
 	}
-	if err := w.set(finishedByTimeKey(w.l.Now(), r.ID), nil, r.Seq); err != nil {
+	if err := w.set(finishedByTimeKey(w.l.Now(), r.ID), binary.BigEndian.AppendUint64(nil, uint64(r.Seq)), r.Seq); err != nil {
 		return err
 	}
 	w.finished = append(w.finished, r)
 	return w.set(idKey(prefixFinished, r.ID), w.scratch, r.Seq)
+}
+
+// forgetFinished takes away what says that a reservation is over, which a void opened
+// again. It goes to the store with the record that says what it is.
+func (w *checkpointWriter) forgetFinished(id string) error {
+	old, err := w.l.finishedOnDisk(id)
+	if err != nil || old == nil {
+		return err
+	}
+	for _, k := range append(old.indexKeys(), idKey(prefixFinished, id)) {
+		if err := w.batch.Delete(k, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *checkpointWriter) names() error {

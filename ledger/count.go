@@ -4,7 +4,9 @@ import "fmt"
 
 // Count is an absolute figure: what was physically there at a moment, in all
 // conditions together. On hand becomes that and every movement after the moment.
+// With no lines it only says that the source has told of everything up to there.
 type Count struct {
+	Kind       Kind // KindCount, for which 0 stands too, KindSnapshot or KindHeartbeat
 	Name       EventName
 	CountedAt  Millis // the moment it speaks of
 	Received   Millis
@@ -28,7 +30,11 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 		return Result{}, err
 	}
 	l.expireDue(c.Received)
-	e := newEntry(KindCount, c.Received)
+	kind := c.Kind
+	if kind == NoKind {
+		kind = KindCount
+	}
+	e := newEntry(kind, c.Received)
 	defer e.free()
 	e.event, e.time, e.id = c.Name, t, uint32(c.Location)
 	for _, ln := range c.Lines {
@@ -69,6 +75,9 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 		e.except(ClockSkew, 0, c.Location, 0, 0)
 	}
 	for i := range e.lines {
+		if slot.voided(l) {
+			break
+		}
 		if err := c.settle(l, e, &e.lines[i], since, t); err != nil {
 			return Result{}, err
 		}
@@ -122,18 +131,25 @@ func (c *Count) readBack(l *Ledger, missing []history, since map[SKU]history, t 
 // its arrival than the skew, so what was recorded before t − skew happened before t.
 func (l *Ledger) movedSince(h history, c *Count, t Millis) (history, error) {
 	end := t - l.opts.MaxSkewMillis - recordedSlackMillis
+	anew := false // what was read before holds no longer
 	whole, err := l.walk(h.sku, c.Location, h.head, func(e *Entry, ln *EntryLine) bool {
 		if e.Seq <= h.read || e.RecordedAt < end {
+			return false
+		}
+		if anew = ln.Recounted && h.read != 0; anew {
 			return false
 		}
 		switch {
 		case e.Kind.movement() && e.Time > t:
 			h.moved += int64(ln.Moved)
-		case e.Kind == KindCount && e.Time == t && ln.Settled:
+		case e.Kind.absolute() && e.Time == t && ln.Settled && !l.voids.has(NameHash(e.Source, e.EventID)):
 			h.later = h.later || e.Source > c.Name.Source || e.Source == c.Name.Source && e.EventID > c.Name.ID
 		}
 		return true
 	})
+	if anew {
+		return l.movedSince(history{sku: h.sku, head: h.head}, c, t)
+	}
 	if err == nil && !whole && end < c.Received-l.opts.JournalKeepMillis {
 		err = refuse(TooOld, fmt.Sprintf("SKU %q: what moved since then is no longer known: the journal is kept for %d days",
 			l.SKUName(h.sku), l.opts.JournalKeepMillis/dayMillis))

@@ -79,7 +79,7 @@ func (l *Ledger) settle(e *entryDraft) error {
 		if e.kind.movement() && ln.Moved != 0 {
 			if p == nil || e.time > p.countedAt() {
 				ln.Delta.OnHand = ln.Moved
-			} else if e.recordedAt-p.countedAt() > dayMillis {
+			} else if e.recordedAt-p.countedAt() > dayMillis && !e.kind.void() {
 				e.except(LateMovement, ln.SKU, ln.Location, 0, ln.Moved)
 			}
 		}

@@ -36,6 +36,11 @@ const (
 	KindSafety
 	KindDeadLetter
 	KindLetterClosed
+	KindStatus
+	KindSnapshot
+	KindHeartbeat
+	KindSaleVoid
+	KindStockVoid
 	kindCount
 )
 
@@ -47,13 +52,28 @@ var kindWords = [kindCount]string{
 	KindAnswer: "reservation.answered", KindSKU: "erp.item", KindLocation: "erp.location",
 	KindSKUDeleted: "sku.deleted", KindLocationDeleted: "location.deleted", KindSafety: "erp.policy",
 	KindDeadLetter: "dead-letter", KindLetterClosed: "dead-letter.closed",
+	KindStatus: "wms.status", KindSnapshot: "erp.snapshot", KindHeartbeat: "feed.heartbeat",
+	KindSaleVoid: "pos.void", KindStockVoid: "wms.void",
 }
 
 func (k Kind) String() string { return kindWords[k] }
 
 // movement says that lines of the kind move on hand by Moved if their time is
 // after the position's last count.
-func (k Kind) movement() bool { return k >= KindSale && k <= KindAdjustment || k == KindFulfil }
+func (k Kind) movement() bool {
+	return k >= KindSale && k <= KindAdjustment || k == KindFulfil || k.void()
+}
+
+func (k Kind) void() bool { return k == KindSaleVoid || k == KindStockVoid }
+
+// absolute says that settled lines of the kind are the figure from their moment on.
+func (k Kind) absolute() bool { return k == KindCount || k == KindSnapshot }
+
+// tells says that entries of the kind, if they are of an event, tell how far their
+// source has told of their location.
+func (k Kind) tells() bool {
+	return k.movement() || k.absolute() || k == KindStatus || k == KindHeartbeat
+}
 
 // Entry is what an accepted command did: a fact of the journal. It holds effects,
 // never requests.
@@ -87,6 +107,10 @@ type EntryLine struct {
 	// Settled says that this count is the figure from its moment on. One that a
 	// later count had overtaken is in the journal for the record.
 	Settled bool
+	// Recounted says that a count was undone, and the one that holds in its place is of
+	// the moment CountedAt; 0: there is none.
+	Recounted bool
+	CountedAt Millis
 }
 
 // ExceptionCode says what about an entry wants a person's eye.
@@ -238,6 +262,7 @@ const (
 	afterHeld
 	afterCommitted
 	settledCount
+	recounted
 	lineFlagsEnd // and above: not known
 )
 
@@ -250,6 +275,9 @@ func (ln *EntryLine) append(b []byte) []byte {
 	}
 	if ln.Settled {
 		flags = settledCount
+	}
+	if ln.Recounted {
+		flags |= recounted
 	}
 	if ln.Delta.OnHand == ln.Moved {
 		flags |= movedOnHand
@@ -272,6 +300,9 @@ func (ln *EntryLine) append(b []byte) []byte {
 		if flags&f.flag != 0 {
 			b = binary.AppendVarint(b, int64(*f.q))
 		}
+	}
+	if ln.Recounted {
+		b = binary.AppendUvarint(b, uint64(ln.CountedAt))
 	}
 	return b
 }
@@ -375,6 +406,12 @@ func (d *decoder) line(ln *EntryLine) {
 	for _, f := range ln.flagged() {
 		if flags&uint32(f.flag) != 0 {
 			*f.q = d.qty()
+		}
+	}
+	if ln.Recounted = flags&recounted != 0; ln.Recounted {
+		ln.CountedAt = Millis(d.uvarint())
+		if ln.CountedAt > sixMax {
+			d.fail()
 		}
 	}
 }

@@ -106,6 +106,7 @@ type Ledger struct {
 	shards       [shardCount]shard
 	reservations reservations
 	names        names
+	voids        voids
 	keys         keys
 	deadlines    deadlines
 	feeds        feeds

@@ -77,8 +77,8 @@ func (l *Ledger) listFinished(f *ReservationFilter, after string, limit int, fou
 		} else {
 			r, err = l.finishedOnDisk(id)
 		}
-		if err != nil || r == nil {
-			return err
+		if err != nil || r == nil || l.inMemory(id) {
+			return err // what is in memory is newer
 		}
 		if f.matches(r) {
 			found[id] = r
@@ -92,6 +92,13 @@ func (l *Ledger) listFinished(f *ReservationFilter, after string, limit int, fou
 		return nil
 	}
 	return err
+}
+
+func (l *Ledger) inMemory(id string) bool {
+	s := l.reservations.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byID[id] != nil
 }
 
 // Stats are counts of what the ledger holds.

@@ -53,12 +53,16 @@ func (m *Movement) apply(l *Ledger) (Result, error) {
 	if skewed {
 		e.except(ClockSkew, 0, m.Location, 0, 0)
 	}
+	voided := slot.voided(l)
 	for _, ln := range m.Lines {
+		if voided {
+			ln.Quantity, ln.Unsellable = 0, 0
+		}
 		e.effect(ln.SKU, m.Location, ln.Quantity, Figures{Unsellable: ln.Unsellable})
 	}
 	var holder *reservationShard
 	var next *Reservation
-	if m.Reservation != "" {
+	if m.Reservation != "" && !voided {
 		rs, r, err := l.lockReservation(m.Reservation)
 		if err != nil {
 			return Result{}, err

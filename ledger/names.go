@@ -54,6 +54,8 @@ type seen struct {
 	seqDay  uint64
 }
 
+func packSeqDay(seq Seq, t Millis) uint64 { return uint64(seq)<<16 | uint64(dayOf(t)) }
+
 func (s seen) seq() Seq    { return Seq(s.seqDay >> 16) }
 func (s seen) day() uint16 { return uint16(s.seqDay) }
 
@@ -111,7 +113,7 @@ type eventSlot struct {
 // taken records that the event was entered as seq.
 func (s eventSlot) taken(seq Seq) {
 	if s.shard != nil {
-		s.shard.put(s.hash, seen{s.name.Content, uint64(seq)<<16 | uint64(dayOf(s.name.Time))})
+		s.shard.put(s.hash, seen{s.name.Content, packSeqDay(seq, s.name.Time)})
 	}
 }
 
@@ -152,8 +154,7 @@ func (l *Ledger) beginEvent(n EventName) (eventSlot, *Result, error) {
 		}
 		if ok {
 			if old.content != n.Content {
-				return eventSlot{}, nil, refuse(IdempotencyMismatch,
-					fmt.Sprintf("an event with this source and id and other content was accepted as change %d", old.seq()))
+				return eventSlot{}, nil, refuseOtherEvent(old.seq())
 			}
 			return eventSlot{}, &Result{Seq: old.seq(), Duplicate: true}, nil
 		}
@@ -170,6 +171,13 @@ func (l *Ledger) RecallEvent(n *EventName) (seq Seq, content uint64, ok bool, er
 	}
 	return seq, content, ok, err
 }
+
+func refuseOtherEvent(first Seq) *Refused {
+	return refuse(IdempotencyMismatch, fmt.Sprintf("an event with this source and id and other content was accepted as change %d", first))
+}
+
+// voided says that the event was undone before it came: it is recorded and does nothing.
+func (s eventSlot) voided(l *Ledger) bool { return s.shard != nil && l.voids.has(s.hash) }
 
 // Recall finds the entry of an applied event by its name's hash.
 func (l *Ledger) Recall(h Hash) (seq Seq, content uint64, ok bool, err error) {

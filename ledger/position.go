@@ -55,6 +55,9 @@ func (p *position) take(seq Seq, k Kind, t Millis, ln *EntryLine) {
 	if ln.Settled {
 		p.counted.set(uint64(t))
 	}
+	if ln.Recounted {
+		p.counted.set(uint64(ln.CountedAt))
+	}
 }
 
 // page holds all positions of one SKU, sorted by location number.

@@ -34,6 +34,12 @@ func (l *Ledger) Prune() error {
 	if err := l.pruneWhere(prefixEvent, func(v []byte) bool { return len(v) == 16 && decodeSeen(v).day() < oldest }); err != nil {
 		return err
 	}
+	l.voids.prune(oldest)
+	if err := l.pruneWhere(prefixVoid, func(v []byte) bool {
+		return len(v) == 8 && seen{seqDay: binary.BigEndian.Uint64(v)}.day() < oldest
+	}); err != nil {
+		return err
+	}
 	l.pruned = today
 	return nil
 }
@@ -80,11 +86,14 @@ func (l *Ledger) pruneJournal(before Millis) error {
 func (l *Ledger) pruneFinished(before Millis) error {
 	d := deleter{l: l, batch: l.db.NewBatch()}
 	upper := binary.BigEndian.AppendUint64([]byte{prefixByTime}, uint64(before))
-	return d.end(scan(l.db, &pebble.IterOptions{LowerBound: []byte{prefixByTime}, UpperBound: upper}, func(k, _ []byte) error {
+	return d.end(scan(l.db, &pebble.IterOptions{LowerBound: []byte{prefixByTime}, UpperBound: upper}, func(k, v []byte) error {
 		id := string(k[9:])
 		r, err := l.finishedOnDisk(id)
 		if err != nil {
 			return err
+		}
+		if r != nil && len(v) == 8 && Seq(binary.BigEndian.Uint64(v)) != r.Seq {
+			return d.delete(k) // a void opened it again: it has finished since
 		}
 		if r != nil {
 			for _, ik := range r.indexKeys() {

@@ -21,7 +21,7 @@ func (l *Ledger) recover() error {
 		do   func() error
 	}{
 		{"checkpoint", l.loadCheckpoint}, {"master data", l.loadMaster}, {"rules", l.loadRules},
-		{"pages", l.loadPages}, {"reservations", l.loadReservations}, {"names of events", l.loadNames},
+		{"pages", l.loadPages}, {"reservations", l.loadReservations}, {"names of events", l.loadNames}, {"voids", l.loadVoids},
 		{"feeds", l.loadFeeds}, {"journal", l.replayJournal},
 		{"the copy of the journal's head", l.checkHead},
 	}
@@ -293,10 +293,21 @@ func (l *Ledger) remake(e *Entry) error {
 	if e.Source != "" || e.EventID != "" {
 		h := NameHash(e.Source, e.EventID)
 		if e.Kind != KindDeadLetter {
-			l.names.shard(h).put(h, seen{e.Content, uint64(e.Seq)<<16 | uint64(dayOf(e.SaidTime))})
+			l.names.shard(h).put(h, seen{e.Content, packSeqDay(e.Seq, e.SaidTime)})
 		}
-		if e.Kind.movement() || e.Kind == KindCount {
-			l.feeds.saw(Location(e.ID), e.Source, e.Time)
+		if e.Kind.tells() {
+			t := e.Time
+			if e.Kind.void() { // that is of what it undoes
+				t = min(e.SaidTime, e.RecordedAt)
+			}
+			l.feeds.saw(Location(e.ID), e.Source, t)
+		}
+		if e.Kind.void() {
+			target, ok := e.voidTarget()
+			if !ok {
+				return errors.New("a void does not say what it undoes")
+			}
+			l.voids.put(target, seen{seqDay: packSeqDay(e.Seq, e.SaidTime)})
 		}
 	}
 	if e.Key != (CallKey{}) {
@@ -318,7 +329,7 @@ func (l *Ledger) remake(e *Entry) error {
 	case KindAnswer:
 	default:
 		if e.Reservation != nil {
-			l.remakeReservation(e.Reservation)
+			l.remakeReservation(e)
 		}
 	}
 	return nil
@@ -380,12 +391,17 @@ func (l *Ledger) remakeLocation(e *Entry) error {
 	return nil
 }
 
-func (l *Ledger) remakeReservation(r *Reservation) {
+func (l *Ledger) remakeReservation(e *Entry) {
+	r := e.Reservation
 	s := l.reservations.shard(r.ID)
 	if old := s.byID[r.ID]; old != nil && old.Seq >= r.Seq {
 		return
 	}
-	s.put(r)
+	if e.Kind.void() {
+		s.putBack(r)
+	} else {
+		s.put(r)
+	}
 	if r.State == Held {
 		l.deadlines.push(r.ExpiresAt, r.ID)
 	}

@@ -25,6 +25,7 @@ const (
 	InUse
 	PreconditionFailed
 	NotSupported
+	AlreadyVoided
 	codeCount
 )
 
@@ -35,7 +36,7 @@ var codeWords = [codeCount]string{
 	ReservationExpired: "reservation-expired", WrongState: "wrong-state", OverFulfilment: "over-fulfilment",
 	OverConfirmation: "over-confirmation", OverCancellation: "over-cancellation",
 	InsufficientStock: "insufficient-stock", InUse: "in-use", PreconditionFailed: "precondition-failed",
-	NotSupported: "not-supported",
+	NotSupported: "not-supported", AlreadyVoided: "already-voided",
 }
 
 func (c Code) String() string { return codeWords[c] }

@@ -234,6 +234,9 @@ type reservationShard struct {
 	mu    sync.RWMutex
 	byID  map[string]*Reservation // replaced, never changed in place
 	dirty map[string]struct{}     // changed since last written
+	// reopened were given something back by a void since then: the disk may say that
+	// they are over.
+	reopened map[string]struct{}
 }
 
 func (t *reservations) init() {
@@ -255,6 +258,15 @@ func (s *reservationShard) put(r *Reservation) {
 	s.dirty[r.ID] = struct{}{}
 }
 
+// putBack is put for one that a void may have opened again.
+func (s *reservationShard) putBack(r *Reservation) {
+	if s.reopened == nil {
+		s.reopened = make(map[string]struct{})
+	}
+	s.reopened[r.ID] = struct{}{}
+	s.put(r)
+}
+
 // lockReservation locks the shard of id and returns the reservation, nil if nobody
 // made it in the time that reservations are kept.
 func (l *Ledger) lockReservation(id string) (s *reservationShard, r *Reservation, err error) {
@@ -272,9 +284,15 @@ func (l *Ledger) lockReservation(id string) (s *reservationShard, r *Reservation
 			return nil, nil, err
 		}
 		if r != nil {
-			// It is finished, so nothing changes it: the lock serves only to end this call as the others.
 			s.mu.Lock()
-			return s, r, nil
+			if now := s.byID[id]; now != nil { // a void has opened it again
+				return s, now, nil
+			}
+			if generation == l.evictions.Load() {
+				return s, r, nil
+			}
+			s.mu.Unlock()
+			continue
 		}
 		looked = true
 	}

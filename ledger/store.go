@@ -32,6 +32,7 @@ const (
 	prefixPage        = 'P' // SKU → page
 	prefixFollower    = 'R' // name → cursor
 	prefixOffset      = 'T' // topic, partition → offset
+	prefixVoid        = 'U' // name hash of an event that was undone → seq and day of the void
 	prefixVersion     = 'V' // the version of all this
 	prefixFeed        = 'W' // location, source → last event time
 	prefixException   = 'X' // seq of each entry with exceptions

@@ -138,11 +138,28 @@ func (g *generator) location() string {
 
 // fresh makes a stock event that was not sent before.
 func (g *generator) fresh(m *model, kafka bool) *event {
-	e := g.event([]kind{sale, sale, giveBack, receipt, receipt, receipt, shipment, adjustment, stockCount}[g.n(9)])
+	e := g.event([]kind{sale, sale, giveBack, receipt, receipt, receipt, shipment, adjustment, stockCount, sale, shipment, receipt,
+		status, snapshot, heartbeat, saleVoid, stockVoid}[g.n(17)])
 	e.location, e.kafka = g.location(), kafka
+	switch {
+	case e.kind == heartbeat:
+		e.countedAt = g.when()
+		return g.written(e)
+	case e.kind.void():
+		e.voids = g.voided(m, e)
+		return g.written(e)
+	}
 	for range 1 + g.n(3) {
 		ln := eventLine{sku: g.sku(), quantity: g.n(7)}
-		if e.kind == stockCount {
+		if e.kind == status {
+			ln.quantity = 1 + g.n(3)
+			if g.n(2) == 0 {
+				ln.quantity = -ln.quantity
+			}
+			e.lines = append(e.lines, ln)
+			continue
+		}
+		if e.kind.absolute() {
 			ln.quantity = g.n(20)
 			if slices.ContainsFunc(e.lines, func(o eventLine) bool { return o.sku == ln.sku }) {
 				continue
@@ -150,10 +167,10 @@ func (g *generator) fresh(m *model, kafka bool) *event {
 		} else if e.kind == sale || e.kind == shipment || e.kind == adjustment && g.n(2) == 0 {
 			ln.quantity = -ln.quantity
 		}
-		ln.damaged = e.kind != sale && e.kind != stockCount && g.n(6) == 0
+		ln.damaged = e.kind != sale && !e.kind.absolute() && g.n(6) == 0
 		e.lines = append(e.lines, ln)
 	}
-	if e.kind == stockCount && g.n(3) == 0 {
+	if e.kind.absolute() && g.n(3) == 0 {
 		e.countedAt = e.time - ledger.Millis(g.n(int(hour)))
 	}
 	if (e.kind == sale || e.kind == shipment) && g.n(3) == 0 {
@@ -161,6 +178,30 @@ func (g *generator) fresh(m *model, kafka bool) *event {
 	}
 	g.spoil(e, kafka)
 	return g.written(e)
+}
+
+// voided is the id of what a void undoes: mostly an event that was sent, whether it came
+// or not, and now and then one that never comes, or the void itself.
+func (g *generator) voided(m *model, e *event) string {
+	switch g.n(20) {
+	case 0:
+		return g.next("never")
+	case 1:
+		return e.id
+	}
+	if len(g.sent) == 0 {
+		return g.next("never")
+	}
+	old := g.sent[max(0, len(g.sent)-1-g.n(25))]
+	now := g.clock.Now()
+	if r := m.reservations[old.reservation]; min(old.time, old.countedAt) < now-40*day || r != nil && r.changedAt < now-6*day {
+		return g.next("never") // what it did may be forgotten
+	}
+	if _, came := m.names[old.name()]; old.kind.void() && !came {
+		return g.next("never") // which of the two is refused is up to which comes first
+	}
+	e.source = old.source
+	return old.id
 }
 
 // spoil makes some events bad, in ways that are found at different places.
@@ -173,7 +214,7 @@ func (g *generator) spoil(e *event, kafka bool) {
 		e.broken = ledger.InvalidEvent // cut off, see written
 	case p == 1:
 		e.broken = ledger.NotSupported // of a type that is not built
-	case p == 2 && e.kind == stockCount && len(e.lines) > 0:
+	case p == 2 && e.kind.absolute() && len(e.lines) > 0:
 		e.lines[0].quantity, e.badQuantity = -1, true
 	case p == 3 && e.kind == sale:
 		e.lines[0].quantity, e.badQuantity = 1, true // a negative sale
@@ -222,7 +263,8 @@ func (g *generator) again(m *model, kafka bool) *event {
 	return g.written(&e)
 }
 
-var types = [...]string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count", "erp.item", "erp.location", "erp.policy"}
+var types = [...]string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count", "erp.item", "erp.location", "erp.policy",
+	"wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void"}
 
 // written writes the event as its source would. Space between members and the order
 // of attributes mean nothing, so they differ from one time to the next.
@@ -230,7 +272,7 @@ func (g *generator) written(e *event) *event {
 	data := e.data()
 	typ := types[e.kind]
 	if e.broken == ledger.NotSupported {
-		typ = "pos.void"
+		typ = "wms.transfer"
 	}
 	e.content = fmt.Sprint(typ, e.time, e.countedAt, data)
 	e.headers = nil
@@ -269,6 +311,12 @@ func (e *event) data() string {
 	case policy:
 		return `{"policy":"safety-stock","rules":[` + strings.Join(e.ruleTexts(), ",") + `]}`
 	}
+	switch {
+	case e.kind == heartbeat:
+		return fmt.Sprintf(`{"location":%q,"as_of":%q}`, e.location, stamp(e.countedAt))
+	case e.kind.void():
+		return fmt.Sprintf(`{"location":%q,"voids":%q}`, e.location, e.voids)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"location":%q,"lines":[`, e.location)
 	for i, ln := range e.lines {
@@ -276,11 +324,19 @@ func (e *event) data() string {
 			b.WriteByte(',')
 		}
 		q := ln.quantity
-		if e.kind == sale || e.kind == shipment {
+		switch {
+		case e.kind == sale || e.kind == shipment:
 			q = -q
+		case e.kind == status:
+			q = max(q, -q)
 		}
 		fmt.Fprintf(&b, `{"sku":%q,"quantity":%s`, ln.sku, number(q, decimals(ln.sku)))
-		if ln.damaged {
+		switch {
+		case e.kind == status && ln.quantity > 0:
+			b.WriteString(`,"from":"sellable","to":"quarantine"`)
+		case e.kind == status:
+			b.WriteString(`,"from":"damaged","to":"sellable"`)
+		case ln.damaged:
 			b.WriteString(`,"condition":"damaged"`)
 		}
 		b.WriteByte('}')
@@ -290,7 +346,7 @@ func (e *event) data() string {
 		fmt.Fprintf(&b, `,"reservation":%q`, e.reservation)
 	}
 	if e.countedAt != e.time {
-		fmt.Fprintf(&b, `,"counted_at":%q`, stamp(e.countedAt))
+		fmt.Fprintf(&b, `,%q:%q`, map[kind]string{stockCount: "counted_at", snapshot: "as_of"}[e.kind], stamp(e.countedAt))
 	}
 	b.WriteByte('}')
 	return b.String()

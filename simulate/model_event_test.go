@@ -1,6 +1,10 @@
 package simulate
 
-import "onhand/ledger"
+import (
+	"slices"
+
+	"onhand/ledger"
+)
 
 // kind is what an event is about.
 type kind uint8
@@ -15,7 +19,16 @@ const (
 	item
 	location
 	policy
+	status
+	snapshot
+	heartbeat
+	saleVoid
+	stockVoid
 )
+
+func (k kind) absolute() bool { return k == stockCount || k == snapshot }
+
+func (k kind) void() bool { return k == saleVoid || k == stockVoid }
 
 // event is one that a source tells of: what it means, and its bytes.
 type event struct {
@@ -25,6 +38,7 @@ type event struct {
 	countedAt   ledger.Millis
 	location    string
 	reservation string
+	voids       string // the id of an event of the same source
 	lines       []eventLine
 	active      bool          // of a location
 	rules       map[place]int // of a policy
@@ -37,12 +51,14 @@ type event struct {
 	headers []ledger.Header
 }
 
-// eventLine is signed as the event moves on hand.
+// eventLine is signed as the event moves on hand, or a status what is unsellable.
 type eventLine struct {
 	sku      string
 	quantity int
 	damaged  bool
 }
+
+func (e *event) target() string { return e.source + "\x00" + e.voids }
 
 func (e *event) name() string { return e.source + "\x00" + e.id }
 
@@ -70,6 +86,10 @@ func (m *model) event(e *event, now ledger.Millis) outcome {
 		m.locations[e.location] = e.active
 	case e.kind == policy:
 		m.safety = e.rules
+	case e.kind.void():
+		if code := m.void(e, now); code != ledger.OK {
+			return refused(code)
+		}
 	default:
 		if code := m.move(e, now); code != ledger.OK {
 			return refused(code)
@@ -83,7 +103,7 @@ func (m *model) event(e *event, now ledger.Millis) outcome {
 func (m *model) move(e *event, now ledger.Millis) ledger.Code {
 	var lines []eventLine
 	for _, ln := range e.lines {
-		if ln.quantity != 0 || e.kind == adjustment || e.kind == stockCount {
+		if ln.quantity != 0 || e.kind == adjustment || e.kind.absolute() {
 			lines = append(lines, ln)
 		}
 	}
@@ -96,36 +116,105 @@ func (m *model) move(e *event, now ledger.Millis) ledger.Code {
 		return ledger.UnknownLocation
 	}
 	t := e.time
-	if e.kind == stockCount {
+	if e.kind.absolute() {
 		t = e.countedAt
 	}
 	if t > now+skew {
 		t = now
 	}
+	did := &effect{unsellable: map[place]int{}, fulfilled: map[place]int{}}
+	if e.kind != heartbeat {
+		m.effects[e.name()] = did
+	}
+	_, voided := m.voids[e.name()]
 	for _, ln := range lines {
 		at := place{ln.sku, e.location}
 		p := m.position(at)
-		if e.kind == stockCount {
+		if voided {
+			continue
+		}
+		before := p.unsellable
+		switch {
+		case e.kind.absolute():
 			mine := count{t, e.source, e.id, ln.quantity}
 			p.counts = append(p.counts, mine)
 			if latest, _ := p.latest(); latest == mine {
 				p.unsellable = min(p.unsellable, ln.quantity)
 			}
-			continue
-		}
-		p.moves = append(p.moves, move{t, ln.quantity})
-		if ln.damaged {
+		case e.kind == status:
 			p.unsellable += ln.quantity
+		default:
+			p.moves = append(p.moves, move{t, e.name(), ln.quantity})
+			if ln.damaged {
+				p.unsellable += ln.quantity
+			}
 		}
+		did.unsellable[at] += p.unsellable - before
 	}
-	if len(lines) > 0 {
-		m.handOver(e, lines, now)
+	if len(lines) > 0 && !voided {
+		m.handOver(e, lines, did, now)
 	}
 	return ledger.OK
 }
 
+// effect is what an event did beside moving and counting, to be undone.
+type effect struct {
+	unsellable  map[place]int
+	reservation string
+	fulfilled   map[place]int
+}
+
+// void forgets what an event said, or notes that it is to be forgotten when it comes.
+func (m *model) void(e *event, now ledger.Millis) ledger.Code {
+	if _, known := m.locations[e.location]; !known {
+		return ledger.UnknownLocation
+	}
+	target := e.target()
+	if target == e.name() {
+		return ledger.InvalidEvent
+	}
+	if _, known := m.names[target]; known {
+		did := m.effects[target]
+		if did == nil {
+			return ledger.InvalidEvent // a void, or no stock event
+		}
+		if _, twice := m.voids[target]; twice {
+			return ledger.AlreadyVoided
+		}
+		m.undo(target, did, now)
+	} else if _, twice := m.voids[target]; twice {
+		return ledger.AlreadyVoided
+	}
+	m.voids[target] = true
+	return ledger.OK
+}
+
+func (m *model) undo(name string, did *effect, now ledger.Millis) {
+	for at, p := range m.positions {
+		p.moves = slices.DeleteFunc(slices.Clone(p.moves), func(mv move) bool { return mv.name == name })
+		p.counts = slices.DeleteFunc(slices.Clone(p.counts), func(c count) bool { return c.source+"\x00"+c.id == name })
+		p.unsellable -= did.unsellable[at]
+	}
+	r := m.reservations[did.reservation]
+	if r == nil {
+		return
+	}
+	for at, n := range did.fulfilled {
+		for i := range r.lines {
+			if ln := &r.lines[i]; ln.at == at {
+				back := min(n, ln.fulfilled)
+				ln.fulfilled -= back
+				ln.committed += back
+				if back > 0 {
+					r.state, r.changedAt = ledger.Confirmed, now
+				}
+			}
+		}
+	}
+}
+
 // handOver fulfils what of the lines is promised under the event's reservation.
-func (m *model) handOver(e *event, lines []eventLine, now ledger.Millis) {
+func (m *model) handOver(e *event, lines []eventLine, did *effect, now ledger.Millis) {
 	r := m.reservations[e.reservation]
 	if e.reservation == "" || r == nil || !r.state.Open() {
 		return
@@ -142,6 +231,8 @@ func (m *model) handOver(e *event, lines []eventLine, now ledger.Millis) {
 			ln.committed -= n
 			ln.fulfilled += n
 			left[ln.at.sku] -= n
+			did.reservation = e.reservation
+			did.fulfilled[ln.at] += n
 		}
 	}
 	r.settle()

@@ -286,7 +286,7 @@ func (m *model) leave(moves []place, o *opChange) {
 	}
 	for _, at := range moves {
 		p := m.position(at)
-		p.moves = append(p.moves, move{t, -1})
+		p.moves = append(p.moves, move{t, "", -1})
 	}
 }
 
