@@ -257,9 +257,15 @@ func (c *checker) recounted(e *Entry, ln *EntryLine, k [2]uint32) {
 	if err == nil && !ok {
 		err = errors.New("the count is not there")
 	}
-	var a absence
+	var undone Entry
 	if err == nil {
-		a, err = c.replica.absent(count, ln, ln.Prev)
+		undone, err = c.replica.Entry(count)
+	}
+	var a absence
+	if own := undone.line(ln.SKU, ln.Location); own != nil {
+		a, err = c.replica.absent(count, own, ln.Prev)
+	} else if err == nil {
+		err = errors.New("the count is of other positions")
 	}
 	switch {
 	case c.from > 1:

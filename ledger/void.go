@@ -244,15 +244,21 @@ func (l *Ledger) withoutCount(count *Entry) (map[SKU]absence, error) {
 }
 
 // absent walks a position's history back from head to the count that holds when the
-// one of entry count does not: the latest moment, and of one moment the greatest name.
-func (l *Ledger) absent(count Seq, at *EntryLine, head Seq) (absence, error) {
+// one of entry count does not, whose line is own: the latest moment, and of one moment
+// the greatest name.
+func (l *Ledger) absent(count Seq, own *EntryLine, head Seq) (absence, error) {
 	a := absence{head: head}
 	var best Entry
 	var value Qty
-	whole, err := l.walk(at.SKU, at.Location, head, func(e *Entry, ln *EntryLine) bool {
+	since, recounted := int64(0), false // after the count was entered
+	whole, err := l.walk(own.SKU, own.Location, head, func(e *Entry, ln *EntryLine) bool {
 		if best.Seq != 0 && e.RecordedAt < best.Time-l.opts.MaxSkewMillis-recordedSlackMillis {
 			return false
 		}
+		if e.Seq > count && e.Kind.movement() {
+			since += int64(ln.Moved)
+		}
+		recounted = recounted || e.Seq > count && ln.Recounted
 		switch {
 		case e.Kind.movement():
 			if ln.Moved != 0 {
@@ -268,9 +274,14 @@ func (l *Ledger) absent(count Seq, at *EntryLine, head Seq) (absence, error) {
 	switch {
 	case err != nil:
 		return a, err
+	case !whole && best.Seq == 0 && !recounted:
+		// What held before the count is older than the journal is kept, and than any
+		// movement that still comes: what was there before the count holds again.
+		a.onHand, a.moves = int64(own.After.OnHand)-int64(own.Delta.OnHand)+since, nil
+		return a, nil
 	case !whole:
 		return a, refuse(TooOld, fmt.Sprintf("voids: SKU %q: what it was without the count is no longer known: the journal is kept for %d days",
-			l.SKUName(at.SKU), l.opts.JournalKeepMillis/dayMillis))
+			l.SKUName(own.SKU), l.opts.JournalKeepMillis/dayMillis))
 	}
 	kept := a.moves[:0]
 	a.onHand = int64(value)

@@ -133,7 +133,7 @@ func (h *history) faultyBatch() {
 	// None was answered. Where it failed, those before that were submitted.
 	m, seq, submitted := h.now_.clone(), before, h.l.Seq()
 	for _, e := range events {
-		o := opEvent{e, h.clock.Now()}
+		o := opEvent{e: e, now: h.clock.Now()}
 		out := o.apply(m)
 		if seq += ledger.Seq(out.entries); seq > submitted {
 			break

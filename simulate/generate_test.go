@@ -146,6 +146,7 @@ func (g *generator) fresh(m *model, kafka bool) *event {
 		e.countedAt = g.when()
 		return g.written(e)
 	case e.kind.void():
+		e.location = pick(g, knownLocations)
 		e.voids = g.voided(m, e)
 		return g.written(e)
 	}

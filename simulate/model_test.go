@@ -189,11 +189,18 @@ func (o opExpire) apply(m *model) outcome {
 
 // opEvent is an event that came, opLetter one that was refused and is kept.
 type opEvent struct {
-	e   *event
-	now ledger.Millis
+	e         *event
+	now       ledger.Millis
+	forgotten bool // a void of what the journal no longer holds: it was refused
 }
 
-func (o opEvent) apply(m *model) outcome { return m.event(o.e, o.now) }
+func (o opEvent) apply(m *model) outcome {
+	if o.forgotten {
+		m.expire(o.now)
+		return refused(ledger.TooOld)
+	}
+	return m.event(o.e, o.now)
+}
 
 type opLetter letter
 

@@ -9,6 +9,7 @@ import (
 
 	"onhand/ingest"
 	"onhand/ledger"
+	"onhand/ledger/ledgertest"
 )
 
 // source is a topic of one partition: what its till or warehouse told, late, doubled
@@ -102,8 +103,8 @@ func (h *history) record(s *source, r *record, offset int) {
 
 // event notes an event that the ledger has judged.
 func (h *history) event(e *event, duplicate bool, err error) ledger.Code {
-	out := h.did(opEvent{e, h.clock.Now()}, h.l.Seq())
 	code := h.code(err)
+	out := h.did(opEvent{e, h.clock.Now(), h.forgotten(e, code)}, h.l.Seq())
 	h.log("event %s: %v", e.text, code)
 	if code != out.code {
 		h.failf("event %s: %v, the model says %v", e.text, err, out.code)
@@ -112,6 +113,12 @@ func (h *history) event(e *event, duplicate bool, err error) ledger.Code {
 		h.failf("event %s: a duplicate: %v, the model says %v", e.text, duplicate, out.entries == 0)
 	}
 	return code
+}
+
+// forgotten says that a void may be refused because the journal is no longer kept back to
+// what it undoes, or to what a count would leave without it. The model forgets nothing.
+func (h *history) forgotten(e *event, code ledger.Code) bool {
+	return e.kind.void() && code == ledger.TooOld && h.clock.Now() > ledgertest.Start+8*day
 }
 
 func (h *history) letter(e *event, code ledger.Code, seq ledger.Seq) {
@@ -148,7 +155,7 @@ func (h *history) batch(events []*event, res *ingest.BatchResult) {
 	rejected := res.Rejected
 	m := h.now_.clone()
 	for _, e := range events {
-		o := opEvent{e, h.clock.Now()}
+		o := opEvent{e, h.clock.Now(), len(rejected) > 0 && rejected[0].ID == e.id && h.forgotten(e, rejected[0].Code)}
 		out := o.apply(m)
 		parts = append(parts, part{o, out.entries})
 		if out.code == ledger.OK {
@@ -258,7 +265,7 @@ func (h *history) retrying(master *event) {
 				h.tally.retried.Add(1)
 				closings--
 			case master != nil && e.Source == master.source && e.EventID == master.id:
-				h.did(opEvent{master, now}, e.Seq)
+				h.did(opEvent{e: master, now: now}, e.Seq)
 				master = nil
 			default:
 				h.retried(waiting, e, now)
@@ -283,7 +290,7 @@ func (h *history) retried(waiting map[ledger.Seq]*letter, e *ledger.Entry, now l
 	}
 	l := waiting[first]
 	defer h.log("letter %d is applied as %d: %s", first, e.Seq, l.e.text)
-	if out := h.did(opEvent{l.e, now}, e.Seq); out.code != ledger.OK || out.entries != 1 {
+	if out := h.did(opEvent{e: l.e, now: now}, e.Seq); out.code != ledger.OK || out.entries != 1 {
 		h.failf("letter %s was applied, the model says %v", l.e.text, out.code)
 	}
 }
