@@ -120,9 +120,10 @@ func (p *page) find(loc Location) *position {
 func (p *page) open(loc Location) *position {
 	i, ok := p.index(loc)
 	if !ok {
-		if len(p.positions) == cap(p.positions) {
-			// A quarter more, not double: the slack of 100,000 pages is memory that holds nothing.
-			p.positions = slices.Grow(p.positions, 2+len(p.positions)/8)
+		if n := len(p.positions); n == cap(p.positions) {
+			// An eighth more, where Grow would give half and append double: the slack of
+			// 100,000 pages is memory that holds nothing.
+			p.positions = append(make([]position, 0, n+2+n/8), p.positions...)
 		}
 		p.positions = slices.Insert(p.positions, i, position{loc: loc})
 		p.top = max(p.top, loc)
