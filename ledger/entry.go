@@ -386,6 +386,9 @@ func decodeEntryBare(seq Seq, b []byte, lines *[]EntryLine) (Entry, error) {
 	if flags&hasPayload != 0 {
 		e.Payload = append([]byte{}, d.bytes()...)
 	}
+	if len(e.Lines) > 0 && uint64(e.Time) > sixMax {
+		d.fail() // a position keeps it
+	}
 	if d.bad || len(d.b) != 0 || e.Kind == NoKind || e.Kind >= kindCount {
 		return Entry{}, fmt.Errorf("entry %d does not decode", seq)
 	}

@@ -114,6 +114,11 @@ func FuzzStore(f *testing.F) {
 	for i, r := range k.records {
 		f.Add(byte(i), byte(0), true, r.value)
 		f.Add(byte(i), byte(1), false, r.value)
+		if r.key[0] == prefixBlock {
+			for _, v := range tooFar(f, r.value) {
+				f.Add(byte(i), byte(0), true, v)
+			}
+		}
 	}
 	f.Fuzz(func(t *testing.T, which, flip byte, seal bool, value []byte) {
 		r := k.records[int(which)%len(k.records)]
@@ -140,6 +145,30 @@ func FuzzStore(f *testing.F) {
 			t.Fatalf("record %x was changed from %x to %x at %x, and nobody finds it", r.key, r.value, value, key)
 		}
 	})
+}
+
+// tooFar are right blocks whose seqs, or whose entries' times, no position can keep.
+func tooFar(f *testing.F, v []byte) (all [][]byte) {
+	for _, first := range []Seq{sixMax, 950029022181647819, 1<<64 - 1} {
+		s, err := decodeBlock(v)
+		if err != nil {
+			f.Fatal(err)
+		}
+		s.first = first
+		all = append(all, s.encode(s.prev, s.at))
+	}
+	s, _ := decodeBlock(v)
+	b := block{first: s.first}
+	for seq := s.first; seq <= s.last(); seq++ {
+		e, err := decodeEntry(seq, s.entry(seq))
+		if err != nil {
+			f.Fatal(err)
+		}
+		e.Time, e.RecordedAt, e.SaidTime = sixMax+e.Time, sixMax+e.RecordedAt, sixMax+e.SaidTime
+		b.body = e.redraft().append(b.body)
+		b.ends = append(b.ends, uint32(len(b.body)))
+	}
+	return append(all, b.encode(s.prev, s.at))
 }
 
 func change(t *testing.T, db *pebble.DB, key, value []byte) {

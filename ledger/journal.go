@@ -441,7 +441,7 @@ func decodeBlock(v []byte) (*storedBlock, error) {
 		s.body = append(s.body, d.bytes()...)
 		s.ends = append(s.ends, uint32(len(s.body)))
 	}
-	if d.bad || len(d.b) != 0 || n == 0 || s.first == 0 || s.last() < s.first || s.at < 0 {
+	if d.bad || len(d.b) != 0 || n == 0 || s.first == 0 || s.first > sixMax-Seq(n) || s.at < 0 {
 		return nil, fmt.Errorf("block %d does not decode", s.first)
 	}
 	return &s, nil
