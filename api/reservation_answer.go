@@ -37,7 +37,12 @@ func appendReservation(b []byte, l *ledger.Ledger, v *ledger.Reservation) []byte
 		}
 		b = appendReservationLine(b, l, &v.Lines[i])
 	}
-	return append(b, `]}`...)
+	b = append(b, ']')
+	if state := v.TransferState(); state != ledger.NoTransfer {
+		b = appendTransferTerms(b, l, v.To, state, v.DueAt)
+		b = append(b, '}')
+	}
+	return append(b, '}')
 }
 
 func appendReservationLine(b []byte, l *ledger.Ledger, ln *ledger.ReservationLine) []byte {
@@ -95,15 +100,22 @@ func (r *request) refused(err error) {
 	var members []byte
 	if refusal.Code == ledger.WrongState {
 		members = append(members, `,"state":"`...)
-		members = append(members, refusal.State.String()...)
+		if refusal.Word != "" {
+			members = append(members, refusal.Word...)
+		} else {
+			members = append(members, refusal.State.String()...)
+		}
 		members = append(members, '"')
 	}
 	if len(refusal.Lines) > 0 {
 		members = appendRefusedLines(members, refusal.Lines)
 	}
 	code := refusal.Code.String()
-	if refusal.Code == ledger.NotSupported {
+	switch {
+	case refusal.Code == ledger.NotSupported:
 		code = "invalid-request"
+	case refusal.Code == ledger.UnknownReservation && string(r.segments[1]) == "transfers":
+		code = "not-found"
 	}
 	r.problem(code, refusal.Detail, string(members))
 }

@@ -36,7 +36,10 @@ func (r *request) listReservations() {
 	out := newList(r.out)
 	for _, v := range items {
 		out.item()
-		out.b = appendReservation(out.b, r.s.Ledger, v)
+		if out.b, err = r.appendListed(out.b, v); err != nil {
+			r.refused(err)
+			return
+		}
 	}
 	next := ""
 	if more {
@@ -46,15 +49,27 @@ func (r *request) listReservations() {
 	r.answer(200, r.out)
 }
 
+// appendListed writes a reservation, or a transfer with what came of it.
+func (r *request) appendListed(b []byte, v *ledger.Reservation) ([]byte, error) {
+	if v.TransferState() == ledger.NoTransfer {
+		return appendReservation(b, r.s.Ledger, v), nil
+	}
+	t, err := r.s.Promises.Transfer(v.ID)
+	if err != nil {
+		return b, err
+	}
+	return appendTransfer(b, r.s.Ledger, t), nil
+}
+
 func (r *request) reservationFilter() (f promise.Filter, err error) {
-	if err := r.onlyParams("reference", "owner", "state", "location", "cursor", "limit", "min_seq"); err != nil {
+	if err := r.onlyParams("reference", "owner", "state", "kind", "location", "cursor", "limit", "min_seq"); err != nil {
 		return f, err
 	}
-	state := ""
+	state, kind := "", ""
 	for _, p := range []struct {
 		name  string
 		value *string
-	}{{"reference", &f.Reference}, {"owner", &f.Owner}, {"state", &state}} {
+	}{{"reference", &f.Reference}, {"owner", &f.Owner}, {"state", &state}, {"kind", &kind}} {
 		value, given, err := r.param(p.name)
 		if err == nil && given && value == "" {
 			err = fmt.Errorf("%s: empty", p.name)
@@ -68,6 +83,9 @@ func (r *request) reservationFilter() (f promise.Filter, err error) {
 		if f.State = ledger.ParseState(state); f.State == ledger.NoState {
 			return f, errors.New("state: want held, confirmed, fulfilled, cancelled or expired")
 		}
+	}
+	if f.Transfers = kind == "transfer"; kind != "" && kind != "transfer" && kind != "reservation" {
+		return f, errors.New("kind: want reservation or transfer")
 	}
 	f.Locations, err = r.params("location")
 	return f, err

@@ -38,7 +38,7 @@ func (r *request) postReservation() {
 		r.invalidLines(err)
 		return
 	}
-	q.Call, q.Key = call.sum, call.key
+	q.Call, q.Key, q.To = call.sum, call.key, nil
 	res, err := r.s.Promises.Reserve(q)
 	if err != nil {
 		r.refused(err)
@@ -66,7 +66,7 @@ func (r *request) postTransition() {
 		r.invalidLines(err)
 		return
 	}
-	c.ID, c.Key = string(r.segments[2]), call.key
+	c.ID, c.Key, c.Transfer = string(r.segments[2]), call.key, false
 	res, err := r.s.Promises.Change(c)
 	if err != nil {
 		r.refused(err)
@@ -113,6 +113,9 @@ func (r *request) getReservation() {
 		r.refused(err)
 		return
 	}
-	r.out = appendReservation(r.out[:0], r.s.Ledger, v)
+	if r.out, err = r.appendListed(r.out[:0], v); err != nil {
+		r.refused(err)
+		return
+	}
 	r.answer(200, r.out)
 }

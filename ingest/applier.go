@@ -101,6 +101,8 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 		return d.submitCount(name, now)
 	case kindSaleVoid, kindStockVoid:
 		return d.submitVoid(name, now)
+	case kindInbound:
+		return d.submitInbound(name, now)
 	case kindHeartbeat:
 		return d.submitHeartbeat(name, now)
 	default:

@@ -28,8 +28,11 @@ type decoder struct {
 	kind                                     kind
 	time                                     ledger.Millis
 
-	// Of movements, counts, heartbeats and voids.
-	location, reservation, inbound, reason []byte
+	// Of movements, counts, heartbeats, voids and goods under way.
+	location, reservation, inbound, reason []byte        // inbound: the id of a purchase or a transfer
+	to                                     []byte        // where a transfer goes
+	expectedAt                             ledger.Millis // there
+	complete                               bool          // nothing more of the transfer comes
 	voids                                  []byte        // the id of the event to be undone
 	moment                                 ledger.Millis // that it speaks of: time where it says nothing else
 	hasMoment                              bool
@@ -48,17 +51,19 @@ type decoder struct {
 	count      ledger.Count
 	counted    []ledger.CountLine
 	exceptions []ledger.Exception
+	change     ledger.InboundChange
 	sources    map[string]string
 }
 
 func (d *decoder) reset() {
 	d.specVersion, d.eventType, d.source, d.id, d.said = nil, nil, nil, nil, nil
 	d.location, d.reservation, d.inbound, d.reason, d.voids = nil, nil, nil, nil, nil
+	d.to, d.expectedAt, d.complete = nil, 0, false
 	d.kind, d.time, d.moment, d.hasData, d.hasMoment = kindUnknown, 0, 0, false, false
 	d.item, d.place, d.policy = ledger.SKUInfo{}, ledger.LocationInfo{}, policy{}
 	d.lines, d.exceptions = d.lines[:0], d.exceptions[:0]
 	if cap(d.lines) > linesKept {
-		d.lines, d.order, d.moved, d.counted, d.exceptions = nil, nil, nil, nil, nil
+		d.lines, d.order, d.moved, d.counted, d.exceptions, d.change.Lines = nil, nil, nil, nil, nil, nil
 	}
 }
 

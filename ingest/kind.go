@@ -23,6 +23,9 @@ const (
 	kindHeartbeat
 	kindSaleVoid
 	kindStockVoid
+	kindTransfer
+	kindTransferReceipt
+	kindInbound
 	kindNotBuilt // a type of the contract that this version does not apply
 )
 
@@ -56,8 +59,13 @@ func kindOf(eventType []byte) kind {
 		return kindSaleVoid
 	case "wms.void":
 		return kindStockVoid
-	case "wms.transfer", "wms.transfer_receipt", "erp.inbound",
-		"order.placed", "order.paid", "order.cancelled", "order.payment_failed":
+	case "wms.transfer":
+		return kindTransfer
+	case "wms.transfer_receipt":
+		return kindTransferReceipt
+	case "erp.inbound":
+		return kindInbound
+	case "order.placed", "order.paid", "order.cancelled", "order.payment_failed":
 		return kindNotBuilt
 	}
 	return kindUnknown
@@ -88,6 +96,12 @@ func (k kind) entry() ledger.Kind {
 		return ledger.KindSaleVoid
 	case kindStockVoid:
 		return ledger.KindStockVoid
+	case kindTransfer:
+		return ledger.KindTransfer
+	case kindTransferReceipt:
+		return ledger.KindTransferReceipt
+	case kindInbound:
+		return ledger.KindInbound
 	}
 	return ledger.NoKind
 }
@@ -95,7 +109,7 @@ func (k kind) entry() ledger.Kind {
 // sign is the way in which the quantities of a movement move on hand.
 func (k kind) sign() int64 {
 	switch k {
-	case kindSale, kindShipment:
+	case kindSale, kindShipment, kindTransfer:
 		return -1
 	case kindStatus: // what changes its condition stays where it is
 		return 0
@@ -123,7 +137,15 @@ func (k kind) ofMoment() string {
 func (k kind) takesReservation() bool { return k == kindSale || k == kindShipment }
 
 // takesCondition: the others say nothing of conditions, or of all of them together.
-func (k kind) takesCondition() bool { return k >= kindReturn && k <= kindAdjustment }
+func (k kind) takesCondition() bool {
+	return k >= kindReturn && k <= kindAdjustment || k.transfer()
+}
+
+// transfer: the event names one.
+func (k kind) transfer() bool { return k == kindTransfer || k == kindTransferReceipt }
+
+// mayBeEmpty: that there are no lines says something as well.
+func (k kind) mayBeEmpty() bool { return k == kindInbound || k == kindTransferReceipt }
 
 // skipsZero: in these types a line of quantity 0 is no mistake and does nothing.
 func (k kind) skipsZero() bool { return k >= kindSale && k <= kindShipment }

@@ -19,7 +19,8 @@ var (
 	applyRetries         = metrics.NewCounter("onhand_ingest_apply_retries_total")
 
 	refusals = refusalCounters(ledger.InvalidEvent, ledger.InvalidQuantity, ledger.DuplicateLine, ledger.UnknownSKU,
-		ledger.UnknownLocation, ledger.IdempotencyMismatch, ledger.TooOld, ledger.NotSupported, ledger.AlreadyVoided)
+		ledger.UnknownLocation, ledger.IdempotencyMismatch, ledger.TooOld, ledger.NotSupported, ledger.AlreadyVoided,
+		ledger.TransferAlreadyShipped)
 )
 
 func refusalCounters(codes ...ledger.Code) map[ledger.Code]*metrics.Counter {

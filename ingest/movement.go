@@ -2,8 +2,8 @@ package ingest
 
 import "onhand/ledger"
 
-// submitMovement applies pos.sale, pos.return, wms.receipt, wms.shipment, wms.adjustment
-// and wms.status.
+// submitMovement applies pos.sale, pos.return, wms.receipt, wms.shipment, wms.adjustment,
+// wms.status, wms.transfer and wms.transfer_receipt.
 func (d *decoder) submitMovement(name ledger.EventName, now ledger.Millis) (ledger.Result, error) {
 	if err := d.checkQuantities(); err != nil {
 		return ledger.Result{}, err
@@ -31,7 +31,75 @@ func (d *decoder) submitMovement(name ledger.EventName, now ledger.Millis) (ledg
 	if len(d.moved) > 0 && d.reservation != nil {
 		d.movement.Reservation = string(d.reservation)
 	}
+	if err := d.nameDocument(now); err != nil {
+		return ledger.Result{}, err
+	}
 	return d.ledger.Submit(&d.movement)
+}
+
+// nameDocument tells the movement which goods under way it ships or receives.
+func (d *decoder) nameDocument(now ledger.Millis) error {
+	if d.inbound == nil || d.kind == kindReceipt && len(d.moved) == 0 {
+		return nil
+	}
+	d.change = ledger.InboundChange{ID: string(d.inbound), ExpectedAt: d.expectedAt, Complete: d.complete, Lines: d.change.Lines[:0]}
+	switch d.kind {
+	case kindReceipt:
+		d.change.Op = ledger.InboundReceived
+	case kindTransferReceipt:
+		d.change.Op = ledger.InboundTransferReceipt
+	case kindTransfer:
+		d.change.Op = ledger.InboundShipped
+		to, added, err := d.ledger.ResolveLocation(d.to, now)
+		if err != nil {
+			return at("to", err)
+		}
+		if added {
+			d.exceptions = append(d.exceptions, ledger.Exception{Code: ledger.Unmapped, Location: to})
+			d.movement.Exceptions = d.exceptions
+		}
+		d.change.To = to
+	}
+	d.movement.Inbound = &d.change
+	return nil
+}
+
+// submitInbound applies erp.inbound.
+func (d *decoder) submitInbound(name ledger.EventName, now ledger.Millis) (ledger.Result, error) {
+	if err := d.checkQuantities(); err != nil {
+		return ledger.Result{}, err
+	}
+	d.findFirsts()
+	if err := d.checkDates(); err != nil {
+		return ledger.Result{}, err
+	}
+	loc, err := d.resolve(now)
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	c := ledger.Inbound{Name: name, ID: string(d.inbound), Received: now, Location: loc, Exceptions: d.exceptions}
+	for i := range d.lines {
+		ln := &d.lines[i]
+		c.Lines = append(c.Lines, ledger.InboundLine{SKU: ln.id, Quantity: ln.steps, ExpectedAt: ln.expectedAt})
+	}
+	return d.ledger.Submit(&c)
+}
+
+// checkDates refuses two lines of one SKU that are expected at one moment.
+func (d *decoder) checkDates() error {
+	type dated struct {
+		first int32
+		at    ledger.Millis
+	}
+	seen := make(map[dated]*line, len(d.lines))
+	for i := range d.lines {
+		ln := &d.lines[i]
+		if other := seen[dated{ln.first, ln.expectedAt}]; other != nil {
+			return refuse(ledger.DuplicateLine, "%s.sku: %s is in %s as well, expected at the same time", ln.path(), quote(ln.sku), other.path())
+		}
+		seen[dated{ln.first, ln.expectedAt}] = ln
+	}
+	return nil
 }
 
 // submitCount applies wms.count and erp.snapshot.

@@ -28,7 +28,7 @@ func (d *decoder) checkQuantities() error {
 		if n.Coef == 0 && d.kind.skipsZero() {
 			continue
 		}
-		if n.Coef == 0 && d.kind == kindStatus {
+		if n.Coef == 0 && (d.kind == kindStatus || d.kind.transfer()) {
 			return d.badQuantity(&ln, "want more than 0")
 		}
 		kept = append(kept, ln)

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -12,19 +13,21 @@ import (
 const (
 	linesMax            = 100_000
 	reservationBytesMax = 128
+	documentBytesMax    = 128 // of the id of a transfer, which is one of a reservation too, or of a purchase
 )
 
 // line is one line of a movement or count.
 type line struct {
-	sku       []byte
-	quantity  jsonread.Number
-	condition condition
-	to        condition // of wms.status: condition is the one that they leave
-	index     int32     // where it stands in the event
-	first     int32     // the place in decoder.lines of the first line of its SKU
-	id        ledger.SKU
-	known     bool
-	steps     ledger.Qty
+	sku        []byte
+	quantity   jsonread.Number
+	condition  condition
+	expectedAt ledger.Millis // of erp.inbound
+	to         condition     // of wms.status: condition is the one that they leave
+	index      int32         // where it stands in the event
+	first      int32         // the place in decoder.lines of the first line of its SKU
+	id         ledger.SKU
+	known      bool
+	steps      ledger.Qty
 
 	// Of a first line, over all lines of its SKU.
 	sum, unsellable int64
@@ -60,8 +63,20 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 				d.reservation = readText(r, 1, reservationBytesMax)
 			}
 		case "inbound":
-			if d.kind == kindReceipt && !r.Null() {
-				d.inbound = readText(r, 1, nameBytesMax)
+			if d.kind == kindInbound || d.kind == kindReceipt && !r.Null() {
+				d.inbound = readText(r, 1, documentBytesMax)
+			}
+		case "transfer":
+			if d.kind.transfer() {
+				d.inbound = readText(r, 1, documentBytesMax)
+			}
+		case "to":
+			if d.kind == kindTransfer {
+				d.to = readLocation(r)
+			}
+		case "expected_at":
+			if d.kind == kindTransfer && !r.Null() {
+				d.expectedAt = readExpected(r)
 			}
 		case "reason":
 			if d.kind == kindAdjustment && !r.Null() {
@@ -80,6 +95,9 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 				d.readBasis(r)
 			}
 		case "complete":
+			if d.kind == kindTransferReceipt && !r.Null() {
+				d.complete = r.Bool()
+			}
 			if d.kind == kindSnapshot && !r.Null() && r.Bool() {
 				r.Fail(refuse(ledger.NotSupported, "complete: snapshots that are complete are not supported yet"))
 			}
@@ -89,13 +107,32 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 		r.Missing("location")
 	}
 	switch {
-	case d.kind.hasLines() && !hasLines:
+	case d.kind.hasLines() && !hasLines && !d.complete:
 		r.Missing("lines")
 	case d.kind == kindHeartbeat && !d.hasMoment:
 		r.Missing("as_of")
 	case d.kind.void() && d.voids == nil:
 		r.Missing("voids")
+	case d.kind == kindInbound && d.inbound == nil:
+		r.Missing("inbound")
+	case d.kind.transfer() && d.inbound == nil:
+		r.Missing("transfer")
+	case d.kind == kindTransferReceipt && len(d.lines) == 0 && !d.complete:
+		r.Refuse("one line or more, or complete")
+	case d.kind == kindTransfer && d.to == nil:
+		r.Missing("to")
+	case d.kind == kindTransfer && bytes.Equal(d.to, d.location):
+		r.Refuse("another location in to than in location")
 	}
+}
+
+// readExpected reads when goods are to come.
+func readExpected(r *jsonread.Reader) ledger.Millis {
+	millis, ok := jsonread.ParseTime(r.Text())
+	if r.Err() == nil && (!ok || millis <= 0) {
+		r.Refuse("a time of RFC 3339 with an offset, after 1970")
+	}
+	return ledger.Millis(millis)
 }
 
 func (d *decoder) readBasis(r *jsonread.Reader) {
@@ -133,6 +170,10 @@ func (d *decoder) readLines(r *jsonread.Reader) {
 				}
 			case "quantity":
 				ln.quantity = r.Number()
+			case "expected_at":
+				if d.kind == kindInbound {
+					ln.expectedAt = readExpected(r)
+				}
 			case "condition":
 				if d.kind.takesCondition() && !r.Null() {
 					ln.condition = readCondition(r)
@@ -145,6 +186,9 @@ func (d *decoder) readLines(r *jsonread.Reader) {
 		if ln.quantity.Raw == nil {
 			r.Missing("quantity")
 		}
+		if d.kind == kindInbound && ln.expectedAt == 0 {
+			r.Missing("expected_at")
+		}
 		if d.kind == kindStatus {
 			switch {
 			case !hasFrom:
@@ -156,7 +200,7 @@ func (d *decoder) readLines(r *jsonread.Reader) {
 			}
 		}
 	}
-	if len(d.lines) == 0 {
+	if len(d.lines) == 0 && !d.kind.mayBeEmpty() {
 		r.Refuse("one line or more")
 	}
 }
@@ -199,6 +243,11 @@ func (d *decoder) appendContent(b []byte) []byte {
 	b = appendOptional(b, d.reservation)
 	b = appendOptional(b, d.inbound)
 	b = appendOptional(b, d.reason)
+	if d.kind.transfer() {
+		b = appendOptional(b, d.to)
+		b = binary.AppendVarint(b, int64(d.expectedAt))
+		b = appendFlag(b, d.complete)
+	}
 	for i := range d.lines {
 		ln := &d.lines[i]
 		b = appendBytes(b, ln.sku)
@@ -210,6 +259,9 @@ func (d *decoder) appendContent(b []byte) []byte {
 		b = append(b, byte(scale), byte(ln.condition))
 		if d.kind == kindStatus {
 			b = append(b, byte(ln.to))
+		}
+		if d.kind == kindInbound {
+			b = binary.AppendVarint(b, int64(ln.expectedAt))
 		}
 	}
 	return b
@@ -226,6 +278,13 @@ func appendOptional(b, text []byte) []byte {
 		return append(b, 0)
 	}
 	return appendBytes(append(b, 1), text)
+}
+
+func appendFlag(b []byte, on bool) []byte {
+	if on {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 // appendJSON writes what was read, not what was sent: members in fixed order, maps sorted.

@@ -114,6 +114,7 @@ func (c *checker) run(loaded *Ledger) {
 	c.compareCatalogue(loaded)
 	c.comparePositions(loaded)
 	c.compareReservations(loaded)
+	c.compareInbound(loaded)
 }
 
 // replay follows the chain of blocks and makes every entry again.
@@ -212,9 +213,9 @@ func (c *checker) line(e *Entry, ln *EntryLine) {
 	if ln.After.Held < 0 || ln.After.Committed < 0 {
 		c.find("entry %d leaves SKU %d at location %d with %+v", e.Seq, ln.SKU, ln.Location, ln.After)
 	}
-	if e.Kind == KindHold && ln.Delta.Held > 0 && ln.After.Free() < 0 {
-		c.find("entry %d held %d of SKU %d at location %d, of which too few were free: %+v after it",
-			e.Seq, ln.Delta.Held, ln.SKU, ln.Location, ln.After)
+	if promised := ln.Delta.Held + ln.Delta.Committed; (e.Kind == KindHold || e.Kind == KindTransferAsked) && promised > 0 && ln.After.Free() < 0 {
+		c.find("entry %d promised %d of SKU %d at location %d, of which too few were free: %+v after it",
+			e.Seq, promised, ln.SKU, ln.Location, ln.After)
 	}
 	switch {
 	case e.Kind.movement() && ln.Moved != 0:

@@ -41,6 +41,10 @@ const (
 	KindHeartbeat
 	KindSaleVoid
 	KindStockVoid
+	KindTransfer
+	KindTransferReceipt
+	KindInbound
+	KindTransferAsked // a confirmed reservation that a transfer is to ship
 	kindCount
 )
 
@@ -54,6 +58,8 @@ var kindWords = [kindCount]string{
 	KindDeadLetter: "dead-letter", KindLetterClosed: "dead-letter.closed",
 	KindStatus: "wms.status", KindSnapshot: "erp.snapshot", KindHeartbeat: "feed.heartbeat",
 	KindSaleVoid: "pos.void", KindStockVoid: "wms.void",
+	KindTransfer: "wms.transfer", KindTransferReceipt: "wms.transfer_receipt", KindInbound: "erp.inbound",
+	KindTransferAsked: "transfer.requested",
 }
 
 func (k Kind) String() string { return kindWords[k] }
@@ -61,7 +67,7 @@ func (k Kind) String() string { return kindWords[k] }
 // movement says that lines of the kind move on hand by Moved if their time is
 // after the position's last count.
 func (k Kind) movement() bool {
-	return k >= KindSale && k <= KindAdjustment || k == KindFulfil || k.void()
+	return k >= KindSale && k <= KindAdjustment || k == KindFulfil || k.void() || k == KindTransfer || k == KindTransferReceipt
 }
 
 func (k Kind) void() bool { return k == KindSaleVoid || k == KindStockVoid }
@@ -125,6 +131,8 @@ const (
 	LateMovement
 	Unmapped
 	NegativeUnsellable
+	TransferShort
+	TransferOver
 	exceptionCodeCount
 )
 
@@ -132,6 +140,7 @@ var exceptionWords = [exceptionCodeCount]string{
 	NegativeOnHand: "negative-on-hand", CountDifference: "count-difference",
 	CountBelowUnsellable: "count-below-unsellable", ReservationMismatch: "reservation-mismatch",
 	ClockSkew: "clock", LateMovement: "late-movement", Unmapped: "unmapped", NegativeUnsellable: "negative-unsellable",
+	TransferShort: "transfer-short", TransferOver: "transfer-over",
 }
 
 func (c ExceptionCode) String() string { return exceptionWords[c] }

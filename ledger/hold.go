@@ -15,6 +15,11 @@ type Hold struct {
 	ExpiresAt    Millis
 	AllowPartial bool
 	Lines        []HoldLine
+
+	// To makes it a transfer asked for: confirmed at once, without a deadline, until goods
+	// are shipped there. DueAt is when they are expected, 0 if nobody said.
+	To    Location
+	DueAt Millis
 }
 
 // HoldLine asks for units of one SKU at one location; there is one for each position.
@@ -51,6 +56,9 @@ func (h *Hold) enter(l *Ledger) (res Result, replay Seq, err error) {
 		}
 		return Result{}, old.Created, nil
 	}
+	if l.inbound.shipped(h.ID) != NoTransfer {
+		return Result{}, 0, refuseOtherHold()
+	}
 	var shards uint64
 	for i := range h.Lines {
 		shards |= shardBit(h.Lines[i].SKU)
@@ -61,13 +69,17 @@ func (h *Hold) enter(l *Ledger) (res Result, replay Seq, err error) {
 	if err != nil {
 		return Result{}, 0, err
 	}
-	e := newEntry(KindHold, h.Now)
+	kind := KindHold
+	if h.To != 0 {
+		kind = KindTransferAsked
+	}
+	e := newEntry(kind, h.Now)
 	defer e.free()
 	e.key, e.reservation = h.Key, r
 	e.lines = make([]EntryLine, 0, len(r.Lines))
 	for i := range r.Lines {
-		if ln := &r.Lines[i]; ln.Held > 0 {
-			e.effect(ln.SKU, ln.Location, 0, Figures{Held: ln.Held})
+		if ln := &r.Lines[i]; ln.open() > 0 {
+			e.effect(ln.SKU, ln.Location, 0, Figures{Held: ln.Held, Committed: ln.Committed})
 		}
 	}
 	if _, err := e.gather(); err != nil {
@@ -83,7 +95,9 @@ func (h *Hold) enter(l *Ledger) (res Result, replay Seq, err error) {
 	r.Created, r.Seq = seq, seq
 	slot.taken(seq, h.Now)
 	rs.put(r)
-	l.deadlines.push(r.ExpiresAt, r.ID)
+	if r.State == Held {
+		l.deadlines.push(r.ExpiresAt, r.ID)
+	}
 	return Result{Seq: seq, Reservation: r}, 0, nil
 }
 
@@ -91,6 +105,11 @@ func (h *Hold) enter(l *Ledger) (res Result, replay Seq, err error) {
 func (h *Hold) reserve(l *Ledger) (*Reservation, error) {
 	if err := l.checkPlaces(len(h.Lines), func(i int) (SKU, Location) { return h.Lines[i].SKU, h.Lines[i].Location }); err != nil {
 		return nil, err
+	}
+	if h.To != 0 {
+		if err := l.knowsLocation(h.To); err != nil {
+			return nil, err
+		}
 	}
 	r := &Reservation{ID: h.ID, State: Held, Channel: h.Channel, Owner: h.Owner, Reference: h.Reference,
 		CreatedAt: h.Now, ExpiresAt: h.ExpiresAt, Call: h.Call, Lines: make([]ReservationLine, len(h.Lines))}
@@ -111,6 +130,12 @@ func (h *Hold) reserve(l *Ledger) (*Reservation, error) {
 	}
 	if len(short) > 0 && (!h.AllowPartial || held == 0) {
 		return nil, &Refused{Code: InsufficientStock, Short: short}
+	}
+	if h.To != 0 {
+		r.State, r.ExpiresAt, r.To, r.DueAt = Confirmed, 0, h.To, h.DueAt
+		for i := range r.Lines {
+			r.Lines[i].Held, r.Lines[i].Committed = 0, r.Lines[i].Held
+		}
 	}
 	return r, nil
 }

@@ -17,12 +17,12 @@ const (
 
 // Inspect looks over a ledger while it is at work, and stops nobody: the chain of blocks
 // and what each entry says against the positions as they are, held and committed against
-// the reservations, the pages and reservations on disk against those in memory, and the offsets. Check
+// the reservations, the pages, reservations and goods under way on disk against those in memory, and the offsets. Check
 // finds more, but needs a ledger at rest and twice its memory. Of the disk it reads
 // bytesPerSecond; 0: as fast as it can. An error means that it could not look, or ctx's end.
 func (l *Ledger) Inspect(ctx context.Context, bytesPerSecond int) (*Report, error) {
 	i := &inspector{l: l, ctx: ctx, perSecond: bytesPerSecond}
-	for _, step := range []func() error{i.journal, i.reservations, i.records, i.pages, i.offsets} {
+	for _, step := range []func() error{i.journal, i.reservations, i.records, i.inbound, i.pages, i.offsets} {
 		if err := step(); err != nil {
 			return nil, err
 		}

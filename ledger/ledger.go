@@ -92,8 +92,8 @@ func setDefault[T comparable](p *T, v T) {
 // Ledger is one open ledger. All methods may be called from many goroutines.
 //
 // Locks are taken in this order and never across disk, network or a channel:
-// sweep, catalogue.put, names, keys, reservations, shards (each kind in index
-// order), deadlines, feeds, journal.
+// sweep, catalogue.put, names, keys, reservations, inbound, shards (each kind in
+// index order), deadlines, feeds, journal.
 type Ledger struct {
 	opts  Options
 	db    *pebble.DB
@@ -108,6 +108,7 @@ type Ledger struct {
 	names        names
 	voids        voids
 	keys         keys
+	inbound      inbounds
 	deadlines    deadlines
 	feeds        feeds
 	journal      journal
@@ -181,6 +182,7 @@ func (l *Ledger) init() {
 	l.reservations.init()
 	l.names.init()
 	l.keys.init()
+	l.inbound.init()
 	l.feeds.init()
 	l.journal.init()
 	l.deadlines.next.Store(int64(never))

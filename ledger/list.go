@@ -13,9 +13,13 @@ type ReservationFilter struct {
 	Owner     string
 	State     State
 	Locations []Location // a line at one of them
+	Transfers bool       // transfers asked for, which are left out otherwise
 }
 
 func (f *ReservationFilter) matches(r *Reservation) bool {
+	if f.Transfers != (r.To != 0) {
+		return false
+	}
 	if f.Reference != "" && r.Reference != f.Reference || f.Owner != "" && r.Owner != f.Owner ||
 		f.State != NoState && r.State != f.State {
 		return false

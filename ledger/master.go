@@ -26,13 +26,13 @@ type PutLocation struct {
 	Name    EventName
 }
 
-// DeleteSKU forgets a SKU; InUse while it has stock or reservations.
+// DeleteSKU forgets a SKU; InUse while it has stock or reservations, or some is under way.
 type DeleteSKU struct {
 	SKU SKU
 	Now Millis
 }
 
-// DeleteLocation forgets a location; InUse while it has stock or reservations.
+// DeleteLocation forgets a location; InUse while it has stock or reservations, or goods are under way to it.
 type DeleteLocation struct {
 	Location Location
 	Now      Millis
@@ -54,11 +54,13 @@ func (c PutSKU) apply(l *Ledger) (Result, error) {
 	}
 	defer slot.end()
 
+	l.inbound.mu.RLock()
+	defer l.inbound.mu.RUnlock()
 	sh := l.shardOf(SKU(id))
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if known && reg.get(id).info.Decimals != c.Info.Decimals && !sh.page(SKU(id)).empty() {
-		return Result{}, refuse(InUse, fmt.Sprintf("decimals: cannot change from %d to %d while there is stock",
+	if known && reg.get(id).info.Decimals != c.Info.Decimals && (!sh.page(SKU(id)).empty() || l.inbound.hasSKU(SKU(id))) {
+		return Result{}, refuse(InUse, fmt.Sprintf("decimals: cannot change from %d to %d while there is stock, or some is under way",
 			reg.get(id).info.Decimals, c.Info.Decimals))
 	}
 	e := newEntry(KindSKU, c.Now)
@@ -122,11 +124,16 @@ func (c DeleteSKU) apply(l *Ledger) (Result, error) {
 	if old == nil || old.deleted {
 		return Result{}, refuse(UnknownSKU, "")
 	}
+	l.inbound.mu.RLock()
+	defer l.inbound.mu.RUnlock()
 	sh := l.shardOf(c.SKU)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if !sh.page(c.SKU).empty() {
 		return Result{}, refuse(InUse, "it has stock or reservations")
+	}
+	if l.inbound.hasSKU(c.SKU) {
+		return Result{}, refuse(InUse, "some of it is under way")
 	}
 	e := newEntry(KindSKUDeleted, c.Now)
 	defer e.free()
@@ -146,6 +153,11 @@ func (c DeleteLocation) apply(l *Ledger) (Result, error) {
 	old := l.catalogue.locations.get(uint32(c.Location))
 	if old == nil || old.deleted {
 		return Result{}, refuse(UnknownLocation, "")
+	}
+	l.inbound.mu.RLock()
+	defer l.inbound.mu.RUnlock()
+	if l.inbound.hasLocation(c.Location) {
+		return Result{}, refuse(InUse, "goods are under way to it")
 	}
 	l.lockShards(allShards)
 	defer l.unlockShards(allShards)

@@ -3,7 +3,7 @@ package ledger
 import "fmt"
 
 // Movement is a stock event that moves units by a difference: a sale, return,
-// receipt, shipment or adjustment. It is a fact and is never refused for lack of stock.
+// receipt, shipment, adjustment, transfer or a transfer's receipt. It is a fact and is never refused for lack of stock.
 type Movement struct {
 	Kind        Kind
 	Name        EventName
@@ -12,6 +12,10 @@ type Movement struct {
 	Reservation string // what it hands over, if any
 	Lines       []MovementLine
 	Exceptions  []Exception // what was found on the way here
+
+	// Inbound is the document of goods under way that it ships or receives, nil if none;
+	// the ledger fills in its lines, and keeps nothing of it.
+	Inbound *InboundChange
 }
 
 // MovementLine is one SKU of a movement; there is one for each SKU.
@@ -62,14 +66,26 @@ func (m *Movement) apply(l *Ledger) (Result, error) {
 	}
 	var holder *reservationShard
 	var next *Reservation
-	if m.Reservation != "" && !voided {
-		rs, r, err := l.lockReservation(m.Reservation)
+	if id := m.promise(voided); id != "" {
+		rs, r, err := l.lockReservation(id)
 		if err != nil {
 			return Result{}, err
 		}
 		defer rs.mu.Unlock()
-		if next = m.handOver(e, r); next != nil {
+		if m.Kind == KindTransfer {
+			next = m.ship(e, r, voided)
+		} else {
+			next = m.handOver(e, r)
+		}
+		if next != nil {
 			holder = rs
+		}
+	}
+	if m.Inbound != nil {
+		l.inbound.mu.Lock()
+		defer l.inbound.mu.Unlock()
+		if err := m.changeInbound(l, e, voided); err != nil {
+			return Result{}, err
 		}
 	}
 	shards, err := e.gather()
@@ -83,6 +99,9 @@ func (m *Movement) apply(l *Ledger) (Result, error) {
 	}
 	e.reservation = next
 	seq := l.enter(e)
+	if e.payload != nil {
+		l.inbound.apply(m.Inbound, e.moment(seq))
+	}
 	slot.taken(seq)
 	l.feeds.saw(m.Location, m.Name.Source, t)
 	if holder != nil {
@@ -92,11 +111,23 @@ func (m *Movement) apply(l *Ledger) (Result, error) {
 	return Result{Seq: seq, Reservation: next}, nil
 }
 
+// promise is the reservation that the movement hands over, or the transfer asked for that
+// it ships: the latter also where it was undone before it came, for then it never ships.
+func (m *Movement) promise(voided bool) string {
+	switch {
+	case m.Kind == KindTransfer:
+		return m.Inbound.ID
+	case voided:
+		return ""
+	}
+	return m.Reservation
+}
+
 // handOver takes what of the movement is still promised under r out of the
 // promise, and confirms the rest. It returns the reservation after that, or nil
 // where there is none to hand over; what exceeds it is a plain movement.
 func (m *Movement) handOver(e *entryDraft, r *Reservation) *Reservation {
-	if r == nil || !r.State.Open() {
+	if r == nil || !r.State.Open() || r.To != 0 {
 		e.except(ReservationMismatch, 0, m.Location, 0, 0)
 		return nil
 	}

@@ -35,6 +35,7 @@ func (l *Ledger) Prune() error {
 		return err
 	}
 	l.voids.prune(oldest)
+	l.inbound.prune(now - l.opts.EventRetentionMillis - dayMillis)
 	if err := l.pruneWhere(prefixVoid, func(v []byte) bool {
 		return len(v) == 8 && seen{seqDay: binary.BigEndian.Uint64(v)}.day() < oldest
 	}); err != nil {

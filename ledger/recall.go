@@ -28,6 +28,9 @@ func (l *Ledger) RecallHold(h *Hold) (res Result, found bool, err error) {
 		return Result{}, false, err
 	}
 	rs.mu.Unlock()
+	if old == nil && l.inbound.shipped(h.ID) != NoTransfer {
+		return Result{}, false, refuseOtherHold()
+	}
 	if old == nil {
 		return Result{}, false, nil
 	}
@@ -46,7 +49,7 @@ func (l *Ledger) recalled(first Seq, id string, key CallKey, now Millis) (Result
 }
 
 func refuseOtherHold() *Refused {
-	return refuse(IdempotencyMismatch, "a reservation with this id was made by another request")
+	return refuse(IdempotencyMismatch, "a reservation or transfer with this id was made by another request")
 }
 
 // replay answers a call that was made before from the entry that it made, and

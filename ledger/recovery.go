@@ -22,6 +22,7 @@ func (l *Ledger) recover() error {
 	}{
 		{"checkpoint", l.loadCheckpoint}, {"master data", l.loadMaster}, {"rules", l.loadRules},
 		{"pages", l.loadPages}, {"reservations", l.loadReservations}, {"names of events", l.loadNames}, {"voids", l.loadVoids},
+		{"goods under way", l.loadInbound},
 		{"feeds", l.loadFeeds}, {"journal", l.replayJournal},
 		{"the copy of the journal's head", l.checkHead},
 	}
@@ -309,6 +310,11 @@ func (l *Ledger) remake(e *Entry) error {
 			}
 			l.voids.put(target, seen{seqDay: packSeqDay(e.Seq, e.SaidTime)})
 		}
+	}
+	if c, err := e.inboundChange(); err != nil {
+		return err
+	} else if c != nil {
+		l.inbound.apply(c, e)
 	}
 	if e.Key != (CallKey{}) {
 		l.keys.shard(e.Key.Key).calls[e.Key.Key] = call{e.Key.Call, e.Seq, e.RecordedAt}

@@ -26,6 +26,7 @@ const (
 	PreconditionFailed
 	NotSupported
 	AlreadyVoided
+	TransferAlreadyShipped
 	codeCount
 )
 
@@ -37,6 +38,7 @@ var codeWords = [codeCount]string{
 	OverConfirmation: "over-confirmation", OverCancellation: "over-cancellation",
 	InsufficientStock: "insufficient-stock", InUse: "in-use", PreconditionFailed: "precondition-failed",
 	NotSupported: "not-supported", AlreadyVoided: "already-voided",
+	TransferAlreadyShipped: "transfer-already-shipped",
 }
 
 func (c Code) String() string { return codeWords[c] }
@@ -47,6 +49,7 @@ type Refused struct {
 	Detail string      // what was wrong and where, for a person
 	Name   string      // with UnknownSKU and UnknownLocation: the code that nobody knows
 	State  State       // with WrongState: the state it is in
+	Word   string      // with WrongState: what it is in, where that is no State
 	Short  []Shortfall // with InsufficientStock: each position that fell short
 }
 

@@ -49,6 +49,9 @@ type Reservation struct {
 	Seq       Seq    // the entry that changed it last
 	Call      Hash   // the request that made it
 	Lines     []ReservationLine
+
+	To    Location // of a transfer asked for: where the goods are to go; else 0
+	DueAt Millis   // when they are expected there; 0: nobody said
 }
 
 // ReservationLine is units of one SKU at one location. What is neither held nor
@@ -116,11 +119,17 @@ const (
 
 const decimalsShift = 6 // the two bits above the flags
 
+const stateOfTransfer = 1 << 7 // beside the state: To and DueAt follow
+
 // append writes the reservation as it goes into entries and records.
 // Created and Seq of 0 stand for the entry itself.
 func (r *Reservation) append(b []byte) []byte {
 	b = appendString(b, r.ID)
-	b = append(b, byte(r.State))
+	state := byte(r.State)
+	if r.To != 0 {
+		state |= stateOfTransfer
+	}
+	b = append(b, state)
 	b = appendString(b, r.Channel)
 	b = appendString(b, r.Owner)
 	b = appendString(b, r.Reference)
@@ -129,6 +138,10 @@ func (r *Reservation) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(r.Created))
 	b = binary.AppendUvarint(b, uint64(r.Seq))
 	b = r.Call.append(b)
+	if r.To != 0 {
+		b = binary.AppendUvarint(b, uint64(r.To))
+		b = binary.AppendUvarint(b, uint64(r.DueAt))
+	}
 	b = binary.AppendUvarint(b, uint64(len(r.Lines)))
 	for i := range r.Lines {
 		b = r.Lines[i].append(b)
@@ -172,7 +185,9 @@ func (ln *ReservationLine) append(b []byte) []byte {
 
 // reservation reads what append wrote; at is the seq of the entry it stands in.
 func (d *decoder) reservation(at Seq) *Reservation {
-	r := &Reservation{ID: d.string(), State: State(d.byte())}
+	r := &Reservation{ID: d.string()}
+	state := d.byte()
+	r.State = State(state &^ stateOfTransfer)
 	if r.State == NoState || r.State >= stateCount {
 		d.fail()
 	}
@@ -186,6 +201,11 @@ func (d *decoder) reservation(at Seq) *Reservation {
 		r.Seq = at
 	}
 	r.Call = Hash{d.fixed64(), d.fixed64()}
+	if state&stateOfTransfer != 0 {
+		if r.To, r.DueAt = Location(d.uint32()), d.six(); r.To == 0 {
+			d.fail()
+		}
+	}
 	n := d.count(4)
 	r.Lines = make([]ReservationLine, 0, n)
 	for range n {

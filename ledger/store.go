@@ -28,6 +28,7 @@ const (
 	prefixBlock       = 'J' // first seq → block
 	prefixKey         = 'K' // idempotency key hash → call
 	prefixMaster      = 'M' // master data and rules
+	prefixInbound     = 'N' // kind, id → goods that are under way
 	prefixOpen        = 'O' // id → an open reservation
 	prefixPage        = 'P' // SKU → page
 	prefixFollower    = 'R' // name → cursor

@@ -15,6 +15,7 @@ type Transition struct {
 	Reason    string // KindCancel
 	ExpiresAt Millis // KindExtend, and KindAmend if not 0
 	Time      Millis // KindFulfil: when it left, 0: now
+	Transfer  bool   // KindCancel, KindAmend: of a transfer asked for, and of that alone
 }
 
 // TransitionLine is units of one SKU. A location of 0 takes them from the
@@ -47,8 +48,8 @@ func (t *Transition) enter(l *Ledger) (res Result, first Seq, err error) {
 		return Result{}, 0, err
 	}
 	defer rs.mu.Unlock()
-	if r == nil {
-		return Result{}, 0, refuse(UnknownReservation, quoted([]byte(t.ID)))
+	if err := t.rightKind(l, r); err != nil {
+		return Result{}, 0, err
 	}
 	if r.State == Expired || r.State == Held && r.ExpiresAt <= t.Now {
 		// The latter where it was made or shortened after the deadlines were looked at.
@@ -100,6 +101,43 @@ func (t *Transition) enter(l *Ledger) (res Result, first Seq, err error) {
 		res.Movement = seq
 	}
 	return res, 0, nil
+}
+
+// rightKind refuses what nobody made, a transfer where a reservation is meant and the
+// other way round, and a transfer that was shipped.
+func (t *Transition) rightKind(l *Ledger, r *Reservation) error {
+	if !t.Transfer {
+		switch {
+		case r == nil:
+			return refuse(UnknownReservation, quoted([]byte(t.ID)))
+		case r.To != 0:
+			return &Refused{Code: WrongState, Word: "transfer", Detail: "it is a transfer"}
+		}
+		return nil
+	}
+	state := l.inbound.shipped(t.ID)
+	switch {
+	case state == TransferCancelled && t.Op == KindCancel && r != nil && r.To != 0: // already done
+	case state != NoTransfer:
+		return &Refused{Code: WrongState, Word: state.String(), Detail: "it is " + state.String()}
+	case r == nil || r.To == 0:
+		return refuse(UnknownReservation, quoted([]byte(t.ID)))
+	case t.Op == KindAmend:
+		return t.leaveFrom(r.Lines[0].Location)
+	}
+	return nil
+}
+
+// leaveFrom gives each line the location that the whole transfer leaves from.
+func (t *Transition) leaveFrom(from Location) error {
+	for i := range t.Lines {
+		ln := &t.Lines[i]
+		if ln.Location != 0 && ln.Location != from {
+			return refuse(NotSupported, fmt.Sprintf("lines[%d].location: a transfer leaves from one location, which is another", i))
+		}
+		ln.Location = from
+	}
+	return nil
 }
 
 func refuseExpired(r *Reservation, now Millis) *Refused {

@@ -122,14 +122,32 @@ func (v *Void) enter(l *Ledger, e *entryDraft, undone *Entry) (res Result, again
 	}
 	var holder *reservationShard
 	var next *Reservation
+	var change *InboundChange
 	if undone != nil && undone.Reservation != nil {
 		rs, r, err := l.lockReservation(undone.Reservation.ID)
 		if err != nil {
 			return Result{}, false, err
 		}
 		defer rs.mu.Unlock()
-		if next = giveBack(e, undone, r); next != nil {
+		if undone.Kind == KindTransfer {
+			next = neverShipped(r)
+		} else {
+			next = giveBack(e, undone, r)
+		}
+		if next != nil {
 			holder = rs
+		}
+	}
+	if undone != nil {
+		if change, err = undone.inboundChange(); err != nil {
+			return Result{}, false, err
+		}
+	}
+	if change != nil {
+		l.inbound.mu.Lock()
+		defer l.inbound.mu.Unlock()
+		if change = l.inbound.undoing(change); change != nil {
+			e.payload = change.append(e.payload)
 		}
 	}
 	for i := range absent {
@@ -154,6 +172,9 @@ func (v *Void) enter(l *Ledger, e *entryDraft, undone *Entry) (res Result, again
 	}
 	e.reservation = next
 	seq := l.enter(e)
+	if change != nil {
+		l.inbound.apply(change, e.moment(seq))
+	}
 	slot.own.taken(seq)
 	l.voids.put(slot.hash, seen{seqDay: packSeqDay(seq, v.Name.Time)})
 	l.feeds.saw(v.Location, v.Name.Source, min(v.Name.Time, v.Received))
@@ -465,9 +486,12 @@ func (t *voids) prune(oldest uint16) {
 	}
 }
 
+// voidTargetBytes is the name's hash; what the void did to goods under way follows it.
+const voidTargetBytes = 16
+
 // voidTarget is the name that the entry of a void undoes.
 func (e *Entry) voidTarget() (Hash, bool) {
-	if len(e.Payload) != 16 {
+	if len(e.Payload) < voidTargetBytes {
 		return Hash{}, false
 	}
 	return Hash{binary.BigEndian.Uint64(e.Payload), binary.BigEndian.Uint64(e.Payload[8:])}, true

@@ -12,6 +12,7 @@ type Change struct {
 	Reason    []byte        // cancelling
 	TTLMillis ledger.Millis // extending, and amending if not 0: the deadline is so long from now
 	Time      ledger.Millis // fulfilling: when it left; 0: now
+	Transfer  bool          // cancelling and amending: of a transfer asked for
 
 	Key ledger.CallKey // zero: sent without one
 
@@ -24,7 +25,7 @@ func (s *Service) Change(c *Change) (ledger.Result, error) {
 	changeCalls[c.Op].Inc()
 	now := s.ledger.Now()
 	t := &c.transition
-	*t = ledger.Transition{Op: c.Op, ID: c.ID, Key: c.Key, Now: now, HasLines: c.HasLines, Time: c.Time,
+	*t = ledger.Transition{Op: c.Op, ID: c.ID, Key: c.Key, Now: now, HasLines: c.HasLines, Time: c.Time, Transfer: c.Transfer,
 		Reference: string(c.Reference), Reason: string(c.Reason), Lines: t.Lines[:0]}
 	if c.TTLMillis != 0 {
 		t.ExpiresAt = now + c.TTLMillis

@@ -8,13 +8,14 @@ type Filter struct {
 	Owner     string
 	State     ledger.State
 	Locations []string // a line at one of them
+	Transfers bool     // transfers asked for, which are left out otherwise
 }
 
 // List returns what matches in order of id, after the id after ("": from the
 // first), at most limit of them, and whether there are more. Errors are *Refusal
 // with UnknownLocation, and those of the store.
 func (s *Service) List(f Filter, after string, limit int) (items []*ledger.Reservation, more bool, err error) {
-	lf := ledger.ReservationFilter{Reference: f.Reference, Owner: f.Owner, State: f.State}
+	lf := ledger.ReservationFilter{Reference: f.Reference, Owner: f.Owner, State: f.State, Transfers: f.Transfers}
 	for _, name := range f.Locations {
 		id, ok := s.ledger.LookupLocation([]byte(name))
 		if !ok {

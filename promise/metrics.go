@@ -7,8 +7,9 @@ import (
 )
 
 var (
-	reserveCalls = metrics.NewCounter(`onhand_promise_calls_total{call="reserve"}`)
-	changeCalls  = map[ledger.Kind]*metrics.Counter{
+	reserveCalls  = metrics.NewCounter(`onhand_promise_calls_total{call="reserve"}`)
+	transferCalls = metrics.NewCounter(`onhand_promise_calls_total{call="transfer"}`)
+	changeCalls   = map[ledger.Kind]*metrics.Counter{
 		ledger.KindConfirm: metrics.NewCounter(`onhand_promise_calls_total{call="confirm"}`),
 		ledger.KindCancel:  metrics.NewCounter(`onhand_promise_calls_total{call="cancel"}`),
 		ledger.KindFulfil:  metrics.NewCounter(`onhand_promise_calls_total{call="fulfil"}`),

@@ -12,6 +12,7 @@ type Refusal struct {
 	Code   ledger.Code
 	Detail string        // what was wrong and where, for a person
 	State  ledger.State  // with WrongState: the state it is in
+	Word   string        // with WrongState: what it is in, where that is no State
 	Lines  []RefusedLine // what is at fault, where that is positions
 }
 
@@ -67,7 +68,7 @@ func (s *Service) refusal(err error) error {
 }
 
 func (s *Service) named(refused *ledger.Refused) *Refusal {
-	r := &Refusal{Code: refused.Code, Detail: refused.Detail, State: refused.State}
+	r := &Refusal{Code: refused.Code, Detail: refused.Detail, State: refused.State, Word: refused.Word}
 	for _, short := range refused.Short {
 		ln := RefusedLine{SKU: s.ledger.SKUName(short.SKU), Location: s.ledger.LocationName(short.Location),
 			Decimals: s.ledger.Decimals(short.SKU)}

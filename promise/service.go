@@ -44,6 +44,9 @@ type Request struct {
 	AllowPartial bool
 	Lines        []Line // each with a location; lines of one position are added up
 
+	To    []byte        // nil: a reservation; else the transfer that the goods are to go by
+	DueAt ledger.Millis // when they are expected there; 0: nobody said
+
 	Key  ledger.CallKey // zero: sent without one
 	Call ledger.Hash    // of the request: another one with this id is refused
 
@@ -55,10 +58,14 @@ type Request struct {
 // Reserve holds the request's lines until its deadline. Errors are *Refusal and
 // those of ledger.Apply.
 func (s *Service) Reserve(q *Request) (ledger.Result, error) {
-	reserveCalls.Inc()
+	if q.To == nil {
+		reserveCalls.Inc()
+	} else {
+		transferCalls.Inc()
+	}
 	now := s.ledger.Now()
 	h := &q.hold
-	*h = ledger.Hold{Call: q.Call, Key: q.Key, Now: now, ExpiresAt: now + q.TTLMillis, AllowPartial: q.AllowPartial}
+	*h = ledger.Hold{Call: q.Call, Key: q.Key, Now: now, ExpiresAt: now + q.TTLMillis, AllowPartial: q.AllowPartial, DueAt: q.DueAt}
 	h.ID, h.Channel, h.Owner, h.Reference = q.texts()
 	err := s.prepare(q, false)
 	if err != nil {
@@ -87,6 +94,11 @@ func (s *Service) prepare(q *Request, onSight bool) (err error) {
 	if err != nil {
 		return err
 	}
+	if q.To != nil {
+		if err := s.destination(q, onSight); err != nil {
+			return err
+		}
+	}
 	q.lines = q.lines[:0]
 	for _, p := range q.placed {
 		q.lines = append(q.lines, ledger.HoldLine{SKU: p.sku, Location: p.location, Quantity: p.quantity})
@@ -96,6 +108,21 @@ func (s *Service) prepare(q *Request, onSight bool) (err error) {
 		return badSum(q.Lines, at)
 	}
 	q.hold.Lines = merged
+	return nil
+}
+
+// destination resolves where a transfer goes to.
+func (s *Service) destination(q *Request, onSight bool) (err error) {
+	to, known := s.ledger.LookupLocation(q.To)
+	if !known && !onSight {
+		return &Refusal{Code: ledger.UnknownLocation, Detail: "to: nobody knows " + quoted(q.To)}
+	}
+	if !known {
+		if to, err = s.addLocation(q.To, q.hold.Now); err != nil {
+			return err
+		}
+	}
+	q.hold.To = to
 	return nil
 }
 
@@ -120,6 +147,16 @@ func (s *Service) answered(res ledger.Result, err error) (ledger.Result, error) 
 		replays.Inc()
 	}
 	return res, nil
+}
+
+// Transfer returns a transfer as it is now. Errors are *Refusal with
+// UnknownReservation, and those of the store.
+func (s *Service) Transfer(id string) (*ledger.Transfer, error) {
+	t, ok, err := s.ledger.Transfer(id, s.ledger.Now())
+	if err == nil && !ok {
+		err = &Refusal{Code: ledger.UnknownReservation, Detail: quoted([]byte(id))}
+	}
+	return t, err
 }
 
 // Get returns the reservation as it is now. Errors are *Refusal with
