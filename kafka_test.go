@@ -143,7 +143,7 @@ func poison(t *testing.T, b testBroker) {
 		"invalid-quantity":     sale("4", `"quantity":1`, `"quantity":99999999999999999999`),
 		"too-old":              sale("5", `"time":"20`, `"time":"19`),
 		"idempotency-mismatch": sale("1", `"quantity":1`, `"quantity":2`),
-		"not-supported":        sale("6", `pos.sale`, `wms.transfer`),
+		"not-supported":        []byte(`{"specversion":"1.0","type":"erp.policy","source":"erp","id":"6","time":"2026-11-23T10:00:00Z","data":{"policy":"quotas","rules":[]}}`),
 	}
 	var messages []kafka.Message
 	add := func(v []byte) { messages = append(messages, kafka.Message{Key: []byte("0042"), Value: v}) }

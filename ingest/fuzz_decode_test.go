@@ -23,7 +23,9 @@ type slowEvent struct {
 	attributes                             map[string]string
 	data                                   any
 	location, reservation, inbound, reason *string
-	voids                                  *string
+	voids, to                              *string
+	expectedAt                             int64
+	complete                               bool
 	moment                                 *int64
 	lines                                  []slowLine
 	item                                   ledger.SKUInfo
@@ -34,6 +36,7 @@ type slowLine struct {
 	quantity  json.Number
 	condition string // "" not given, or not asked for; of a status that from which units go
 	to        string
+	expected  int64
 }
 
 // obvious reads JSON of which jsonread has said that it is strictly valid.
@@ -140,8 +143,15 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 	case kindHeartbeat:
 		return e.slowMoment(data["as_of"]) && e.moment != nil
 	}
+	if !e.slowInbound(data, k) {
+		return false
+	}
 	lines, ok := data["lines"].([]any)
-	if !ok || len(lines) == 0 || len(lines) > 100_000 {
+	if data["lines"] == nil && e.complete {
+		_, given := data["lines"]
+		ok = !given
+	}
+	if !ok || len(lines) == 0 && k != kindInbound && !e.complete || len(lines) > 100_000 {
 		return false
 	}
 	if k == kindSale || k == kindShipment {
@@ -178,8 +188,13 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 			return false
 		}
 		ln := slowLine{sku: sku, quantity: quantity}
-		if v := o["condition"]; v != nil && k != kindSale && k != kindCount && k != kindSnapshot && k != kindStatus {
+		if v := o["condition"]; v != nil && k != kindSale && k != kindCount && k != kindSnapshot && k != kindStatus && k != kindInbound {
 			if ln.condition, ok = v.(string); !ok || !slices.Contains(conditionWords, ln.condition) {
+				return false
+			}
+		}
+		if k == kindInbound {
+			if ln.expected, ok = slowExpected(o["expected_at"]); !ok {
 				return false
 			}
 		}
@@ -193,6 +208,43 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 		e.lines = append(e.lines, ln)
 	}
 	return true
+}
+
+// slowInbound reads what events of goods under way have beside a receipt.
+func (e *slowEvent) slowInbound(data object, k kind) bool {
+	name, bytesMax := "inbound", 512
+	switch k {
+	case kindTransfer, kindTransferReceipt:
+		name, bytesMax = "transfer", 128
+	case kindInbound:
+	default:
+		return true
+	}
+	ok := true
+	if e.inbound, ok = text(data, name, 1, bytesMax); !ok || e.inbound == nil {
+		return false
+	}
+	if v := data["complete"]; k == kindTransferReceipt && v != nil {
+		if e.complete, ok = v.(bool); !ok {
+			return false
+		}
+	}
+	if k != kindTransfer {
+		return true
+	}
+	if v := data["expected_at"]; v != nil {
+		if e.expectedAt, ok = slowExpected(v); !ok {
+			return false
+		}
+	}
+	e.to, ok = text(data, "to", 1, 64)
+	return ok && e.to != nil && *e.to != *e.location
+}
+
+func slowExpected(v any) (millis int64, ok bool) {
+	s, isText := v.(string)
+	millis, ok = jsonread.ParseTime([]byte(s))
+	return millis, ok && isText && millis > 0
 }
 
 var conditionWords = []string{"sellable", "damaged", "quality_control", "quarantine"}
@@ -300,6 +352,10 @@ func (e *slowEvent) agrees(t *testing.T, d *decoder) {
 	optional("inbound", d.inbound, e.inbound)
 	optional("reason", d.reason, e.reason)
 	optional("voids", d.voids, e.voids)
+	optional("to", d.to, e.to)
+	if int64(d.expectedAt) != e.expectedAt || d.complete != e.complete {
+		t.Fatalf("expected at %d, complete %v, want %d, %v", d.expectedAt, d.complete, e.expectedAt, e.complete)
+	}
 	if e.moment != nil {
 		millis = *e.moment
 	}
@@ -313,7 +369,7 @@ func (e *slowEvent) agrees(t *testing.T, d *decoder) {
 	for i := range e.lines {
 		got, want := &d.lines[i], &e.lines[i]
 		equal("sku", string(got.sku), want.sku)
-		if int(got.index) != i || got.condition != conditions[want.condition] || got.to != conditions[want.to] || string(got.quantity.Raw) != string(want.quantity) {
+		if int(got.index) != i || got.condition != conditions[want.condition] || got.to != conditions[want.to] || int64(got.expectedAt) != want.expected || string(got.quantity.Raw) != string(want.quantity) {
 			t.Fatalf("line %d: %+v, want %+v", i, got, want)
 		}
 		if modest(want.quantity) && !got.quantity.Overflow {
@@ -348,10 +404,14 @@ func eventSeeds(add func(value, headers string)) {
 		`{"policy":"safety-stock","set":[{"sku":"a","units":1}],"remove":[{}]}`,
 		`{"location":"0042","lines":[{"sku":"a","quantity":2,"from":"sellable","to":"damaged"}]}`,
 		`{"location":"0042","as_of":"2026-11-23T09:00:00Z","basis":"physical","complete":false,"lines":[{"sku":"a","quantity":3}],"voids":"2"}`,
+		`{"location":"0042","to":"dc1","transfer":"t-1","inbound":"po-1","complete":true,"expected_at":"2026-11-24T09:00:00Z",
+			"lines":[{"sku":"a","quantity":3,"expected_at":"2026-11-24T09:00:00Z","condition":"damaged"}]}`,
+		`{"location":"0042","transfer":"t-1","inbound":"po-1","complete":true,"lines":[]}`,
 		`{"policy":"safety-stock","rules":[{"category":"dairy","location":"0042","units":1.5},{"units":null}]}`,
 	} {
 		for _, kind := range []string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count",
-			"erp.item", "erp.location", "erp.policy", "wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void", "wms.transfer", "x"} {
+			"erp.item", "erp.location", "erp.policy", "wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void", "wms.transfer", "wms.transfer_receipt",
+			"erp.inbound", "order.placed", "x"} {
 			add(event(kind, "1", data), "")
 			add(data, strings.Replace(binaryHeaders, "%s", kind, 1))
 		}

@@ -19,16 +19,20 @@ func FuzzEvent(f *testing.F) {
 		`{"sku":"z","decimals":1}`,
 		`{"location":"0042","lines":[{"sku":"a","quantity":2,"from":"sellable","to":"damaged"}]}`,
 		`{"location":"0042","as_of":"2026-11-23T09:00:00Z","basis":"physical","complete":false,"lines":[{"sku":"a","quantity":3}],"voids":"2"}`,
+		`{"location":"0042","to":"dc1","transfer":"t-1","inbound":"po-1","complete":true,"expected_at":"2026-11-24T09:00:00Z",
+			"lines":[{"sku":"a","quantity":3,"expected_at":"2026-11-24T09:00:00Z","condition":"damaged"}]}`,
+		`{"location":"0042","transfer":"t-1","inbound":"po-1","complete":true,"lines":[]}`,
 		`{"policy":"safety-stock","set":[{"sku":"a","units":1}],"remove":[{}]}`,
 	} {
 		for _, kind := range []string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count",
-			"erp.item", "erp.location", "erp.policy", "wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void", "wms.transfer", "x"} {
+			"erp.item", "erp.location", "erp.policy", "wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void", "wms.transfer", "wms.transfer_receipt",
+			"erp.inbound", "order.placed", "x"} {
 			f.Add([]byte(event(kind, "1", data)), false)
 			f.Add([]byte(data), true)
 		}
 	}
 	codes := []ledger.Code{ledger.InvalidEvent, ledger.InvalidQuantity, ledger.DuplicateLine, ledger.UnknownSKU,
-		ledger.UnknownLocation, ledger.IdempotencyMismatch, ledger.TooOld, ledger.NotSupported, ledger.AlreadyVoided}
+		ledger.UnknownLocation, ledger.IdempotencyMismatch, ledger.TooOld, ledger.NotSupported, ledger.AlreadyVoided, ledger.TransferAlreadyShipped}
 	// One ledger for all, since opening it takes a thousand times as long as an event:
 	// what came before may be known already, and the same is asked of it.
 	s := openShop(f, ledger.Options{AsyncSync: true})

@@ -13,7 +13,6 @@ import (
 const (
 	linesMax            = 100_000
 	reservationBytesMax = 128
-	documentBytesMax    = 128 // of the id of a transfer, which is one of a reservation too, or of a purchase
 )
 
 // line is one line of a movement or count.
@@ -64,11 +63,11 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 			}
 		case "inbound":
 			if d.kind == kindInbound || d.kind == kindReceipt && !r.Null() {
-				d.inbound = readText(r, 1, documentBytesMax)
+				d.inbound = readText(r, 1, nameBytesMax)
 			}
 		case "transfer":
-			if d.kind.transfer() {
-				d.inbound = readText(r, 1, documentBytesMax)
+			if d.kind.transfer() { // which shares its ids with reservations
+				d.inbound = readText(r, 1, reservationBytesMax)
 			}
 		case "to":
 			if d.kind == kindTransfer {

@@ -62,8 +62,8 @@ func (e *entryDraft) moment(seq Seq) *Entry {
 
 // undoing is the change that takes another back; nil where its document is no longer kept.
 // The caller holds mu.
-func (t *inbounds) undoing(c *InboundChange) *InboundChange {
-	if t.by[c.key()] == nil {
+func (t *inbounds) undoing(c *InboundChange, now Millis) *InboundChange {
+	if t.find(c.key(), now) == nil {
 		return nil
 	}
 	u := *c

@@ -31,6 +31,9 @@ func randomDraft(rng *rand.Rand) *entryDraft {
 		for i := range r.Lines {
 			r.Lines[i].Available = max(-1, r.Lines[i].Available)
 		}
+		if rng.IntN(3) == 0 {
+			r.To, r.DueAt = Location(1+rng.Uint32N(9)), Millis(rng.Uint64N(2)*1_800_000_000_000)
+		}
 		e.reservation = r
 	}
 	for range rng.IntN(5) {

@@ -42,13 +42,15 @@ func keep(f *testing.F) *kept {
 			Lines: []HoldLine{{1, 1, 2}, {2, 1, 1}}}
 	}
 	apply(PutSKU{Info: SKUInfo{SKU: "a", Category: "dairy"}, Now: now}, PutSKU{Info: SKUInfo{SKU: "kg", Decimals: 3}, Now: now},
-		PutLocation{Info: LocationInfo{Location: "x", Active: true}, Now: now}, receipt("1", 1, 50, now, now), receipt("2", 2, 900, now, now),
+		PutLocation{Info: LocationInfo{Location: "x", Active: true}, Now: now}, PutLocation{Info: LocationInfo{Location: "y"}, Now: now}, receipt("1", 1, 50, now, now), receipt("2", 2, 900, now, now),
 		SetSafety{Set: []SafetyRule{{SKU: 1, Location: 1, Units: 1000}, {Category: "dairy", None: true}}, Now: now},
 		&DeadLetter{ReceivedAt: now, Code: "unknown-sku", Detail: "lines[0].sku", Topic: "t", Offset: 9, Value: []byte("{}")},
+		transferred("t", 1, now), &Inbound{Name: EventName{Source: "erp", ID: "i", Time: now}, ID: "po", Received: now, Location: 1,
+			Lines: []InboundLine{{1, 5, now}, {2, 7, now + 9}}},
 		hold("open"), hold("over"), &Transition{Op: KindCancel, ID: "over", Now: now})
 	l.SetOffset("stock", 2, Offset{Next: 5, Last: Hash{6, 7}})
 	must(l.Checkpoint())
-	apply(receipt("3", 1, 5, now, now), hold("late"), &Count{Name: EventName{Source: "wms", ID: "c", Time: now}, CountedAt: now, Received: now, Location: 1,
+	apply(receipt("3", 1, 5, now, now), transferred("u", 2, now), hold("late"), &Count{Name: EventName{Source: "wms", ID: "c", Time: now}, CountedAt: now, Received: now, Location: 1,
 		Lines: []CountLine{{SKU: 1, Quantity: 40}}}, PutSKU{Info: SKUInfo{SKU: "b"}, Now: now}, &Transition{Op: KindConfirm, ID: "late", Now: now})
 	k := &kept{opts: small(fs.CrashClone(vfs.CrashCloneCfg{}), &now).fill()}
 	must(l.Close())
@@ -205,6 +207,9 @@ func mustFind(r keptRecord, key, value []byte) bool {
 	case prefixOpen:
 		v, err := decodeReservation(value)
 		return err != nil || fmt.Sprintf("%q", v.append(nil)) != fmt.Sprintf("%q", r.value)
+	case prefixInbound:
+		d, err := decodeInbound(key, value)
+		return err != nil || !bytes.Equal(d.append(nil), r.value) || !bytes.Equal(key, r.key)
 	case prefixOffset:
 		_, err := decodeOffset(string(key), value)
 		return err != nil

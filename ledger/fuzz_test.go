@@ -34,6 +34,8 @@ var codecs = []codec{
 	{"offset", offsetSeeds, readsOffset},
 	{"name and key", fixedSeeds, readsFixed},
 	{"master data", masterSeeds, readsMaster},
+	{"goods under way", inboundSeeds, readsInbound},
+	{"change of goods under way", changeSeeds, readsChange},
 }
 
 // FuzzCodec has which choose a codec, and gives it any bytes: what it reads, it must

@@ -56,7 +56,7 @@ func (h *Hold) enter(l *Ledger) (res Result, replay Seq, err error) {
 		}
 		return Result{}, old.Created, nil
 	}
-	if l.inbound.shipped(h.ID) != NoTransfer {
+	if l.inbound.shipped(h.ID, h.Now) != NoTransfer {
 		return Result{}, 0, refuseOtherHold()
 	}
 	var shards uint64

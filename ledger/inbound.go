@@ -38,9 +38,11 @@ type inbounds struct {
 	bySKU map[SKU]map[inboundKey]struct{} // documents with something of it still to come
 	dirty map[inboundKey]struct{}         // changed since last written
 	gone  []inboundKey                    // pruned, and still on disk
+	keep  Millis                          // how long a document is known after its last event
 }
 
-func (t *inbounds) init() {
+func (t *inbounds) init(keep Millis) {
+	t.keep = keep
 	t.by = make(map[inboundKey]*inbound)
 	t.bySKU = make(map[SKU]map[inboundKey]struct{})
 	t.dirty = make(map[inboundKey]struct{})
@@ -186,18 +188,30 @@ func (d *inbound) take(c *InboundChange, e *Entry) {
 	}
 }
 
-// apply makes an entry's change of a document. The caller holds mu, and the shards'
-// order of the journal with it.
+// past says that nothing of the document is still to come, and that no event has named
+// it for so long that none of its time would be accepted any more.
+func (d *inbound) past(before Millis) bool { return d.touched < before && d.empty() }
+
+// find returns the document as it is known at now, or nil. What is past is not known
+// even where it was not pruned yet: when that is done must not matter.
+func (t *inbounds) find(k inboundKey, now Millis) *inbound {
+	if d := t.by[k]; d != nil && !d.past(now-t.keep) {
+		return d
+	}
+	return nil
+}
+
+// apply makes an entry's change of a document. The caller holds mu, or is alone.
 func (t *inbounds) apply(c *InboundChange, e *Entry) {
 	key := c.key()
-	d := t.by[key]
+	if d := t.by[key]; d != nil && e.Seq <= d.seq {
+		return // its record includes the entry already
+	}
+	d := t.find(key, e.RecordedAt)
 	if d == nil {
 		d = &inbound{key: key, began: e.Seq}
 		t.by[key] = d
 		t.some.Store(true)
-	}
-	if e.Seq <= d.seq {
-		return // its record includes the entry already
 	}
 	t.index(d, false)
 	d.take(c, e)

@@ -103,7 +103,7 @@ type TransferProgress struct {
 // Transfer returns the transfer as it is at now, and whether it was asked for or shipped.
 func (l *Ledger) Transfer(id string, now Millis) (*Transfer, bool, error) {
 	for {
-		before := l.inbound.shipped(id)
+		before := l.inbound.shipped(id, now)
 		r, ok, err := l.Reservation(id, now)
 		if err != nil {
 			return nil, false, err
@@ -112,7 +112,7 @@ func (l *Ledger) Transfer(id string, now Millis) (*Transfer, bool, error) {
 			r = nil
 		}
 		// A shipment changes both; who saw only the one looks again.
-		if t, same := l.transfer(id, r, before); same {
+		if t, same := l.transfer(id, r, before, now); same {
 			return t, t != nil, nil
 		}
 	}
@@ -120,11 +120,11 @@ func (l *Ledger) Transfer(id string, now Millis) (*Transfer, bool, error) {
 
 // transfer puts together what is known of a transfer; same says that its state is still
 // what it was before.
-func (l *Ledger) transfer(id string, r *Reservation, before TransferState) (t *Transfer, same bool) {
+func (l *Ledger) transfer(id string, r *Reservation, before TransferState, now Millis) (t *Transfer, same bool) {
 	l.inbound.mu.RLock()
 	defer l.inbound.mu.RUnlock()
-	d := l.inbound.by[inboundKey{InboundTransfer, id}]
-	if l.inbound.shipment(id).transferState() != before {
+	d := l.inbound.shipment(id, now)
+	if d.transferState() != before {
 		return nil, false
 	}
 	if r == nil && before == NoTransfer {

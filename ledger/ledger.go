@@ -182,7 +182,7 @@ func (l *Ledger) init() {
 	l.reservations.init()
 	l.names.init()
 	l.keys.init()
-	l.inbound.init()
+	l.inbound.init(l.opts.EventRetentionMillis + dayMillis)
 	l.feeds.init()
 	l.journal.init()
 	l.deadlines.next.Store(int64(never))

@@ -35,7 +35,7 @@ func (l *Ledger) Prune() error {
 		return err
 	}
 	l.voids.prune(oldest)
-	l.inbound.prune(now - l.opts.EventRetentionMillis - dayMillis)
+	l.inbound.prune(now)
 	if err := l.pruneWhere(prefixVoid, func(v []byte) bool {
 		return len(v) == 8 && seen{seqDay: binary.BigEndian.Uint64(v)}.day() < oldest
 	}); err != nil {

@@ -28,7 +28,7 @@ func (l *Ledger) RecallHold(h *Hold) (res Result, found bool, err error) {
 		return Result{}, false, err
 	}
 	rs.mu.Unlock()
-	if old == nil && l.inbound.shipped(h.ID) != NoTransfer {
+	if old == nil && l.inbound.shipped(h.ID, h.Now) != NoTransfer {
 		return Result{}, false, refuseOtherHold()
 	}
 	if old == nil {

@@ -49,7 +49,7 @@ func TestEveryRefusalHasAStory(t *testing.T) {
 	}
 	// What is decided before a command is made has no story here.
 	elsewhere := []ledger.Code{ledger.InvalidEvent, ledger.DuplicateLine}
-	for c := ledger.OK + 1; c <= ledger.AlreadyVoided; c++ {
+	for c := ledger.OK + 1; c <= ledger.TransferAlreadyShipped; c++ {
 		if !slices.Contains(elsewhere, c) && !strings.Contains(all.String(), "\n"+c.String()) {
 			t.Errorf("no story tells of %v", c)
 		}
@@ -98,13 +98,17 @@ func (s *story) at(key string) ledger.Millis {
 	if v == "" {
 		return s.clock.Now()
 	}
+	return s.clockTime(v)
+}
+
+func (s *story) clockTime(v string) ledger.Millis {
 	layout := time.TimeOnly
 	if strings.Count(v, ":") == 1 {
 		layout = "15:04"
 	}
 	t, err := time.Parse(layout, v)
 	if err != nil {
-		s.d.Fatalf(s.t, "%s: %v", key, err)
+		s.d.Fatalf(s.t, "%v", err)
 	}
 	return ledgertest.Start + ledger.Millis(t.Sub(time.Date(0, 1, 1, 10, 0, 0, 0, time.UTC)).Milliseconds())
 }
@@ -129,6 +133,7 @@ type cell struct {
 	loc, from  ledger.Location
 	quantity   ledger.Qty
 	unsellable bool
+	expected   ledger.Millis
 }
 
 func (s *story) cells() (out []cell) {
@@ -145,6 +150,8 @@ func (s *story) cells() (out []cell) {
 				c.loc = s.loc(f[i])
 			case f[i] == "unsellable":
 				c.unsellable = true
+			case strings.HasPrefix(f[i], "expected="):
+				c.expected = s.clockTime(f[i][9:])
 			case strings.HasPrefix(f[i], "from="):
 				c.from = s.loc(f[i][5:])
 			default:
@@ -177,8 +184,18 @@ func (s *story) play(t *testing.T, d *datadriven.TestData) string {
 			Set: []ledger.SafetyRule{{SKU: s.sku(s.text("sku")), Location: s.loc(s.text("at")), Category: s.text("category"),
 				Units: int64(s.number("units")) * 1000, None: s.has("none")}}}
 		return s.apply(c)
-	case "sale", "return", "receipt", "shipment", "adjustment":
+	case "sale", "return", "receipt", "shipment", "adjustment", "transfer", "transfer-receipt":
 		return s.movement(d.Cmd)
+	case "inbound":
+		c := &ledger.Inbound{Name: s.name(), ID: s.text("of"), Received: now, Location: s.loc(s.text("at"))}
+		for _, cl := range s.cells() {
+			c.Lines = append(c.Lines, ledger.InboundLine{SKU: cl.sku, Quantity: cl.quantity, ExpectedAt: cl.expected})
+		}
+		return s.apply(c)
+	case "under-way":
+		return s.underWay()
+	case "show-transfer":
+		return s.showTransfer()
 	case "count":
 		c := &ledger.Count{Name: s.name(), CountedAt: s.at("time"), Received: now, Location: s.loc(s.text("at"))}
 		for _, cl := range s.cells() {
@@ -187,7 +204,7 @@ func (s *story) play(t *testing.T, d *datadriven.TestData) string {
 		return s.apply(c)
 	case "void":
 		return s.apply(&ledger.Void{Kind: ledger.KindStockVoid, Name: s.name(), Source: "test", Voids: s.text("of"), Received: now, Location: s.loc(s.text("at"))})
-	case "hold":
+	case "hold", "ask":
 		return s.hold()
 	case "confirm", "cancel", "fulfil", "amend", "extend":
 		return s.transition(d.Cmd)
@@ -229,17 +246,25 @@ func (s *story) name() ledger.EventName {
 
 func (s *story) movement(what string) string {
 	kinds := map[string]ledger.Kind{"sale": ledger.KindSale, "return": ledger.KindReturn, "receipt": ledger.KindReceipt,
-		"shipment": ledger.KindShipment, "adjustment": ledger.KindAdjustment}
+		"shipment": ledger.KindShipment, "adjustment": ledger.KindAdjustment, "transfer": ledger.KindTransfer,
+		"transfer-receipt": ledger.KindTransferReceipt}
 	m := &ledger.Movement{Kind: kinds[what], Name: s.name(), Received: s.clock.Now(), Location: s.loc(s.text("at")), Reservation: s.text("reservation")}
 	for _, c := range s.cells() {
 		ln := ledger.MovementLine{SKU: c.sku, Quantity: c.quantity}
-		if what == "sale" || what == "shipment" {
+		if what == "sale" || what == "shipment" || what == "transfer" {
 			ln.Quantity = -c.quantity
 		}
 		if c.unsellable {
 			ln.Unsellable = ln.Quantity
 		}
 		m.Lines = append(m.Lines, ln)
+	}
+	if ops := map[string]ledger.InboundOp{"receipt": ledger.InboundReceived, "transfer": ledger.InboundShipped,
+		"transfer-receipt": ledger.InboundTransferReceipt}; s.has("of") {
+		m.Inbound = &ledger.InboundChange{Op: ops[what], ID: s.text("of"), To: s.loc(s.text("to")), Complete: s.has("complete")}
+		if s.has("expected") {
+			m.Inbound.ExpectedAt = s.at("expected")
+		}
 	}
 	return s.apply(m)
 }
@@ -252,7 +277,7 @@ func (s *story) hold() string {
 	}
 	var call ledger.Hash
 	call.Lo = s.name().Content
-	h := &ledger.Hold{ID: s.text("id"), Call: call, Now: now, ExpiresAt: now + ttl, AllowPartial: s.has("partial"), Key: s.key()}
+	h := &ledger.Hold{ID: s.text("id"), Call: call, Now: now, ExpiresAt: now + ttl, AllowPartial: s.has("partial"), Key: s.key(), To: s.loc(s.text("to"))}
 	for _, c := range s.cells() {
 		h.Lines = append(h.Lines, ledger.HoldLine{SKU: c.sku, Location: c.loc, Quantity: c.quantity})
 	}
@@ -275,7 +300,8 @@ func (s *story) key() ledger.CallKey {
 func (s *story) transition(what string) string {
 	ops := map[string]ledger.Kind{"confirm": ledger.KindConfirm, "cancel": ledger.KindCancel, "fulfil": ledger.KindFulfil,
 		"amend": ledger.KindAmend, "extend": ledger.KindExtend}
-	t := &ledger.Transition{Op: ops[what], ID: s.text("id"), Key: s.key(), Now: s.clock.Now(), Reference: s.text("reference")}
+	t := &ledger.Transition{Op: ops[what], ID: s.text("id"), Key: s.key(), Now: s.clock.Now(), Reference: s.text("reference"),
+		Transfer: s.has("transfer")}
 	for _, c := range s.cells() {
 		t.Lines = append(t.Lines, ledger.TransitionLine{SKU: c.sku, Location: c.loc, Quantity: c.quantity, From: c.from})
 	}
@@ -295,6 +321,9 @@ func (s *story) apply(c ledger.Command) string {
 	var refused *ledger.Refused
 	if errors.As(err, &refused) {
 		out := refused.Error()
+		if refused.Word != "" {
+			out += ", state " + refused.Word
+		}
 		for _, x := range refused.Short {
 			out += fmt.Sprintf("\n  %s at %s: requested %d, available %d", s.l.SKUName(x.SKU), s.l.LocationName(x.Location), x.Requested, x.Available)
 		}
@@ -354,6 +383,46 @@ func (s *story) reservation(r *ledger.Reservation) string {
 		}
 	}
 	return out + "\n"
+}
+
+func (s *story) underWay() string {
+	f := ledger.InboundFilter{SKU: s.sku(s.text("sku"))}
+	if s.has("to") {
+		f.Locations = append(f.Locations, s.loc(s.text("to")))
+	}
+	var b strings.Builder
+	for after := ""; ; { // a page is one row
+		rows := s.l.InboundRows(f, after, 1)
+		if len(rows) == 0 {
+			break
+		}
+		r := &rows[0]
+		fmt.Fprintf(&b, "%v %s: %d of %s to %s", r.Kind, r.ID, r.Quantity, s.l.SKUName(r.SKU), s.l.LocationName(r.To))
+		if r.From != 0 {
+			fmt.Fprintf(&b, " from %s", s.l.LocationName(r.From))
+		}
+		if r.ExpectedAt != 0 {
+			fmt.Fprintf(&b, " at %s", clockFace(r.ExpectedAt))
+		}
+		fmt.Fprintf(&b, ", since %d\n", r.Seq)
+		after = r.Cursor()
+	}
+	if b.Len() == 0 {
+		return "nothing\n"
+	}
+	return b.String()
+}
+
+func (s *story) showTransfer() string {
+	t, ok, err := s.l.Transfer(s.text("id"), s.clock.Now())
+	if err != nil || !ok {
+		return fmt.Sprintf("not there: %v\n", err)
+	}
+	out := fmt.Sprintf("%v, to %s\n%s", t.State, s.l.LocationName(t.To), s.reservation(t.Reservation))
+	for _, p := range t.Lines {
+		out += fmt.Sprintf("  %s: shipped %d, received %d, to come %d\n", s.l.SKUName(p.SKU), p.Shipped, p.Received, p.Inbound)
+	}
+	return out
 }
 
 func (s *story) position() string {

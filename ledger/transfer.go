@@ -47,21 +47,21 @@ func (d *inbound) transferState() TransferState {
 
 // shipment is the document of a transfer that was shipped, or nil. Whoever holds the
 // reservations of its id knows that it stays so.
-func (t *inbounds) shipment(id string) *inbound {
-	if d := t.by[inboundKey{InboundTransfer, id}]; d != nil && d.announced {
+func (t *inbounds) shipment(id string, now Millis) *inbound {
+	if d := t.find(inboundKey{InboundTransfer, id}, now); d != nil && d.announced {
 		return d
 	}
 	return nil
 }
 
 // shipped is the state of the transfer with this id once it was shipped, NoTransfer before.
-func (t *inbounds) shipped(id string) TransferState {
+func (t *inbounds) shipped(id string, now Millis) TransferState {
 	if !t.some.Load() {
 		return NoTransfer
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.shipment(id).transferState()
+	return t.shipment(id, now).transferState()
 }
 
 // ship takes what of the movement was asked for out of the promise of r, and lets the
@@ -124,7 +124,7 @@ func neverShipped(r *Reservation) *Reservation {
 // about it wants a person's eye. The caller holds inbound.mu.
 func (m *Movement) changeInbound(l *Ledger, e *entryDraft, voided bool) error {
 	c := m.Inbound
-	d := l.inbound.by[c.key()]
+	d := l.inbound.find(c.key(), m.Received)
 	c.Lines = c.Lines[:0]
 	for _, ln := range m.Lines {
 		c.Lines = append(c.Lines, InboundLine{SKU: ln.SKU, Quantity: max(ln.Quantity, -ln.Quantity), ExpectedAt: c.ExpectedAt})

@@ -115,7 +115,7 @@ func (t *Transition) rightKind(l *Ledger, r *Reservation) error {
 		}
 		return nil
 	}
-	state := l.inbound.shipped(t.ID)
+	state := l.inbound.shipped(t.ID, t.Now)
 	switch {
 	case state == TransferCancelled && t.Op == KindCancel && r != nil && r.To != 0: // already done
 	case state != NoTransfer:

@@ -146,7 +146,7 @@ func (v *Void) enter(l *Ledger, e *entryDraft, undone *Entry) (res Result, again
 	if change != nil {
 		l.inbound.mu.Lock()
 		defer l.inbound.mu.Unlock()
-		if change = l.inbound.undoing(change); change != nil {
+		if change = l.inbound.undoing(change, v.Received); change != nil {
 			e.payload = change.append(e.payload)
 		}
 	}
