@@ -100,6 +100,7 @@ func (h *history) compare() {
 			h.compareAt(place{sku, loc}, now)
 		}
 	}
+	h.compareInbound()
 	for id, want := range h.now_.reservations {
 		if want.state.Open() || want.changedAt == now {
 			h.compareReservation(id, want, now)

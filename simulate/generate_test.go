@@ -139,7 +139,7 @@ func (g *generator) location() string {
 // fresh makes a stock event that was not sent before.
 func (g *generator) fresh(m *model, kafka bool) *event {
 	e := g.event([]kind{sale, sale, giveBack, receipt, receipt, receipt, shipment, adjustment, stockCount, sale, shipment, receipt,
-		status, snapshot, heartbeat, saleVoid, stockVoid}[g.n(17)])
+		status, snapshot, heartbeat, saleVoid, stockVoid, transfer, transfer, transferReceipt, transferReceipt, purchase}[g.n(22)])
 	e.location, e.kafka = g.location(), kafka
 	switch {
 	case e.kind == heartbeat:
@@ -152,6 +152,12 @@ func (g *generator) fresh(m *model, kafka bool) *event {
 	}
 	for range 1 + g.n(3) {
 		ln := eventLine{sku: g.sku(), quantity: g.n(7)}
+		if e.kind == transfer || e.kind == transferReceipt {
+			ln.quantity++
+		}
+		if e.kind == purchase && slices.ContainsFunc(e.lines, func(o eventLine) bool { return o.sku == ln.sku }) {
+			continue
+		}
 		if e.kind == status {
 			ln.quantity = 1 + g.n(3)
 			if g.n(2) == 0 {
@@ -165,10 +171,10 @@ func (g *generator) fresh(m *model, kafka bool) *event {
 			if slices.ContainsFunc(e.lines, func(o eventLine) bool { return o.sku == ln.sku }) {
 				continue
 			}
-		} else if e.kind == sale || e.kind == shipment || e.kind == adjustment && g.n(2) == 0 {
+		} else if e.kind == sale || e.kind == shipment || e.kind == transfer || e.kind == adjustment && g.n(2) == 0 {
 			ln.quantity = -ln.quantity
 		}
-		ln.damaged = e.kind != sale && !e.kind.absolute() && g.n(6) == 0
+		ln.damaged = e.kind != sale && e.kind != purchase && !e.kind.absolute() && g.n(6) == 0
 		e.lines = append(e.lines, ln)
 	}
 	if e.kind.absolute() && g.n(3) == 0 {
@@ -177,8 +183,36 @@ func (g *generator) fresh(m *model, kafka bool) *event {
 	if (e.kind == sale || e.kind == shipment) && g.n(3) == 0 {
 		e.reservation = g.reservation(m)
 	}
+	g.underWay(e)
 	g.spoil(e, kafka)
 	return g.written(e)
+}
+
+// underWay names goods under way: few, so that shipments, receipts and announcements of
+// one meet, in whatever order.
+func (g *generator) underWay(e *event) {
+	switch e.kind {
+	case receipt:
+		if g.n(2) == 0 {
+			return
+		}
+	case transfer:
+		if e.to = g.location(); e.to == e.location {
+			e.to = map[string]string{"x": "y", "y": "x", "z": "x"}[e.location]
+		}
+	case transferReceipt:
+		e.complete = g.n(5) == 0
+		if e.complete && g.n(2) == 0 {
+			e.lines = nil
+		}
+	case purchase:
+		if g.n(8) == 0 {
+			e.lines = nil
+		}
+	default:
+		return
+	}
+	e.document = fmt.Sprint("d", g.id/80, "-", g.n(6))
 }
 
 // voided is the id of what a void undoes: mostly an event that was sent, whether it came
@@ -257,7 +291,7 @@ func (g *generator) again(m *model, kafka bool) *event {
 		e.lines[0].quantity *= 3
 		e.lines[0].quantity += 5
 		e.badQuantity = false
-		if e.kind == sale || e.kind == shipment {
+		if e.kind == sale || e.kind == shipment || e.kind == transfer {
 			e.lines[0].quantity = -1 - g.n(5)
 		}
 	}
@@ -265,7 +299,8 @@ func (g *generator) again(m *model, kafka bool) *event {
 }
 
 var types = [...]string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count", "erp.item", "erp.location", "erp.policy",
-	"wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void"}
+	"wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void",
+	"wms.transfer", "wms.transfer_receipt", "erp.inbound"}
 
 // written writes the event as its source would. Space between members and the order
 // of attributes mean nothing, so they differ from one time to the next.
@@ -273,7 +308,7 @@ func (g *generator) written(e *event) *event {
 	data := e.data()
 	typ := types[e.kind]
 	if e.broken == ledger.NotSupported {
-		typ = "wms.transfer"
+		typ, data = "erp.policy", `{"policy":"quotas","rules":[]}`
 	}
 	e.content = fmt.Sprint(typ, e.time, e.countedAt, data)
 	e.headers = nil
@@ -326,7 +361,7 @@ func (e *event) data() string {
 		}
 		q := ln.quantity
 		switch {
-		case e.kind == sale || e.kind == shipment:
+		case e.kind == sale || e.kind == shipment || e.kind == transfer:
 			q = -q
 		case e.kind == status:
 			q = max(q, -q)
@@ -337,6 +372,8 @@ func (e *event) data() string {
 			b.WriteString(`,"from":"sellable","to":"quarantine"`)
 		case e.kind == status:
 			b.WriteString(`,"from":"damaged","to":"sellable"`)
+		case e.kind == purchase:
+			b.WriteString(`,"expected_at":"2030-01-01T00:00:00Z"`)
 		case ln.damaged:
 			b.WriteString(`,"condition":"damaged"`)
 		}
@@ -345,6 +382,19 @@ func (e *event) data() string {
 	b.WriteByte(']')
 	if e.reservation != "" {
 		fmt.Fprintf(&b, `,"reservation":%q`, e.reservation)
+	}
+	if e.document != "" {
+		name := "inbound"
+		if e.kind == transfer || e.kind == transferReceipt {
+			name = "transfer"
+		}
+		fmt.Fprintf(&b, `,%q:%q`, name, e.document)
+	}
+	if e.to != "" {
+		fmt.Fprintf(&b, `,"to":%q`, e.to)
+	}
+	if e.complete {
+		b.WriteString(`,"complete":true`)
 	}
 	if e.countedAt != e.time {
 		fmt.Fprintf(&b, `,%q:%q`, map[kind]string{stockCount: "counted_at", snapshot: "as_of"}[e.kind], stamp(e.countedAt))

@@ -18,13 +18,13 @@ import (
 
 // tally is what was done so far, by all workers.
 type tally struct {
-	histories, commands, events, calls, replays, retried, cuts, inFlight, startCuts, faults, stops, checks atomic.Int64
+	histories, commands, events, calls, replays, retried, cuts, inFlight, startCuts, faults, stops, checks, underWay atomic.Int64
 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("%d histories, %d commands (%d events, %d calls, %d replays, %d letters retried), %d power cuts (%d during a command, %d during a start), %d faults (%d stopped it), %d checks",
+	return fmt.Sprintf("%d histories, %d commands (%d events, %d calls, %d replays, %d letters retried), %d power cuts (%d during a command, %d during a start), %d faults (%d stopped it), %d checks, %d figures of goods under way",
 		t.histories.Load(), t.commands.Load(), t.events.Load(), t.calls.Load(), t.replays.Load(), t.retried.Load(), t.cuts.Load(),
-		t.inFlight.Load(), t.startCuts.Load(), t.faults.Load(), t.stops.Load(), t.checks.Load())
+		t.inFlight.Load(), t.startCuts.Load(), t.faults.Load(), t.stops.Load(), t.checks.Load(), t.underWay.Load())
 }
 
 // pending is a command whose entries are not known to be durable.

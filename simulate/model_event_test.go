@@ -24,6 +24,9 @@ const (
 	heartbeat
 	saleVoid
 	stockVoid
+	transfer
+	transferReceipt
+	purchase // erp.inbound
 )
 
 func (k kind) absolute() bool { return k == stockCount || k == snapshot }
@@ -38,6 +41,9 @@ type event struct {
 	countedAt   ledger.Millis
 	location    string
 	reservation string
+	document    string // the id of goods under way
+	to          string // where they go
+	complete    bool   // nothing more of them comes
 	voids       string // the id of an event of the same source
 	lines       []eventLine
 	active      bool          // of a location
@@ -103,7 +109,7 @@ func (m *model) event(e *event, now ledger.Millis) outcome {
 func (m *model) move(e *event, now ledger.Millis) ledger.Code {
 	var lines []eventLine
 	for _, ln := range e.lines {
-		if ln.quantity != 0 || e.kind == adjustment || e.kind.absolute() {
+		if ln.quantity != 0 || e.kind == adjustment || e.kind == purchase || e.kind.absolute() {
 			lines = append(lines, ln)
 		}
 	}
@@ -112,8 +118,10 @@ func (m *model) move(e *event, now ledger.Millis) ledger.Code {
 			return ledger.UnknownSKU
 		}
 	}
-	if _, known := m.locations[e.location]; !known {
-		return ledger.UnknownLocation
+	for _, loc := range []string{e.location, e.to} {
+		if _, known := m.locations[loc]; loc != "" && !known {
+			return ledger.UnknownLocation
+		}
 	}
 	t := e.time
 	if e.kind.absolute() {
@@ -122,11 +130,14 @@ func (m *model) move(e *event, now ledger.Millis) ledger.Code {
 	if t > now+skew {
 		t = now
 	}
+	_, voided := m.voids[e.name()]
+	if code := m.underWay(e, lines, t, voided); code != ledger.OK || e.kind == purchase {
+		return code
+	}
 	did := &effect{unsellable: map[place]int{}, fulfilled: map[place]int{}}
 	if e.kind != heartbeat {
 		m.effects[e.name()] = did
 	}
-	_, voided := m.voids[e.name()]
 	for _, ln := range lines {
 		at := place{ln.sku, e.location}
 		p := m.position(at)
@@ -195,6 +206,7 @@ func (m *model) undo(name string, did *effect, now ledger.Millis) {
 		p.counts = slices.DeleteFunc(slices.Clone(p.counts), func(c count) bool { return c.source+"\x00"+c.id == name })
 		p.unsellable -= did.unsellable[at]
 	}
+	m.undoDocument(name)
 	r := m.reservations[did.reservation]
 	if r == nil {
 		return

@@ -16,9 +16,10 @@ type model struct {
 	safety       map[place]int   // units never promised, by SKU, or by SKU and location; noUnits: nothing is promised
 	positions    map[place]*position
 	reservations map[string]*reservation
-	names        map[string]string  // of events: their content
-	effects      map[string]*effect // of stock events, by name
-	voids        map[string]bool    // names that were undone, or will be
+	names        map[string]string    // of events: their content
+	effects      map[string]*effect   // of stock events, by name
+	documents    map[string]*document // of goods under way; replaced, never changed in place
+	voids        map[string]bool      // names that were undone, or will be
 	keys         map[string]*keyUse
 	letters      []*letter
 }
@@ -76,13 +77,13 @@ type letter struct {
 
 func newModel() *model {
 	return &model{skus: map[string]bool{}, locations: map[string]bool{}, safety: map[place]int{}, positions: map[place]*position{},
-		reservations: map[string]*reservation{}, names: map[string]string{}, effects: map[string]*effect{}, voids: map[string]bool{}, keys: map[string]*keyUse{}}
+		reservations: map[string]*reservation{}, names: map[string]string{}, effects: map[string]*effect{}, documents: map[string]*document{}, voids: map[string]bool{}, keys: map[string]*keyUse{}}
 }
 
 // clone copies what apply changes.
 func (m *model) clone() *model {
 	c := &model{skus: maps.Clone(m.skus), locations: maps.Clone(m.locations), safety: maps.Clone(m.safety), positions: map[place]*position{},
-		reservations: map[string]*reservation{}, names: maps.Clone(m.names), effects: maps.Clone(m.effects), voids: maps.Clone(m.voids), keys: maps.Clone(m.keys), letters: slices.Clone(m.letters)}
+		reservations: map[string]*reservation{}, names: maps.Clone(m.names), effects: maps.Clone(m.effects), documents: maps.Clone(m.documents), voids: maps.Clone(m.voids), keys: maps.Clone(m.keys), letters: slices.Clone(m.letters)}
 	for at, p := range m.positions {
 		c.positions[at] = &position{slices.Clip(p.moves), slices.Clip(p.counts), p.unsellable}
 	}
