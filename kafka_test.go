@@ -119,6 +119,17 @@ func fromEventToAnswer(t *testing.T, b testBroker) {
 		}
 		return nil
 	})
+	// Goods under way are told of by two topics, and are one list.
+	p.must(200, "PUT", "/v1/locations/dc1", `{"kind":"warehouse"}`)
+	publish(t, p.kafka, "wms.events", event("wms.transfer", "wms", "2", `{"location":"dc1","to":"0042","transfer":"t-1","lines":[{"sku":"milk","quantity":9}]}`))
+	publish(t, p.kafka, "erp.events", event("erp.inbound", "erp", "5", `{"location":"dc1","inbound":"po-1","lines":[{"sku":"milk","quantity":40,"expected_at":"2030-01-01T00:00:00Z"}]}`))
+	eventually(t, "goods are under way", func() error {
+		_, b := p.get("/v1/inbound?sku=milk")
+		if !strings.Contains(string(b), `"id":"t-1"`) || !strings.Contains(string(b), `"id":"po-1"`) {
+			return fmt.Errorf("under way: %s", b)
+		}
+		return nil
+	})
 	for topic, available := range map[string]string{"onhand.availability": `"available":6`, "onhand.freshness": `"available":6`} {
 		m := topicHolds(t, p.kafka, topic, "milk with 6 available", func(m kafka.Message) bool {
 			return string(m.Key) == "milk|0042" && strings.Contains(string(m.Value), available)

@@ -117,15 +117,13 @@ func (t *Transition) rightKind(l *Ledger, r *Reservation) error {
 	}
 	state := l.inbound.shipped(t.ID, t.Now)
 	switch {
-	case state == TransferCancelled && t.Op == KindCancel && r != nil && r.To != 0: // already done
+	case state == TransferCancelled && t.Op == KindCancel && r != nil && r.To != 0: // already so
 	case state != NoTransfer:
 		return &Refused{Code: WrongState, Word: state.String(), Detail: "it is " + state.String()}
 	case r == nil || r.To == 0:
 		return refuse(UnknownReservation, quoted([]byte(t.ID)))
-	case t.Op == KindAmend:
-		return t.leaveFrom(r.Lines[0].Location)
 	}
-	return nil
+	return t.leaveFrom(r.Lines[0].Location)
 }
 
 // leaveFrom gives each line the location that the whole transfer leaves from.
