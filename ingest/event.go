@@ -33,6 +33,7 @@ type decoder struct {
 	voids                                  []byte        // the id of the event to be undone
 	moment                                 ledger.Millis // that it speaks of: time where it says nothing else
 	hasMoment                              bool
+	net, complete                          bool // of erp.snapshot
 	lines                                  []line
 
 	// Of master data.
@@ -55,6 +56,7 @@ func (d *decoder) reset() {
 	d.specVersion, d.eventType, d.source, d.id, d.said = nil, nil, nil, nil, nil
 	d.location, d.reservation, d.inbound, d.reason, d.voids = nil, nil, nil, nil, nil
 	d.kind, d.time, d.moment, d.hasData, d.hasMoment = kindUnknown, 0, 0, false, false
+	d.net, d.complete = false, false
 	d.item, d.place, d.policy = ledger.SKUInfo{}, ledger.LocationInfo{}, policy{}
 	d.lines, d.exceptions = d.lines[:0], d.exceptions[:0]
 	if cap(d.lines) > linesKept {

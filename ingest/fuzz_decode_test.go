@@ -27,6 +27,7 @@ type slowEvent struct {
 	moment                                 *int64
 	lines                                  []slowLine
 	item                                   ledger.SKUInfo
+	net, complete                          bool
 }
 
 type slowLine struct {
@@ -141,7 +142,8 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 		return e.slowMoment(data["as_of"]) && e.moment != nil
 	}
 	lines, ok := data["lines"].([]any)
-	if !ok || len(lines) == 0 || len(lines) > 100_000 {
+	complete, _ := data["complete"].(bool)
+	if !ok || len(lines) == 0 && !(k == kindSnapshot && complete) || len(lines) > 100_000 {
 		return false
 	}
 	if k == kindSale || k == kindShipment {
@@ -165,8 +167,11 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 		return false
 	}
 	if k == kindSnapshot {
-		complete := data["complete"]
-		if basis := data["basis"]; !e.slowMoment(data["as_of"]) || complete != nil && complete != false || basis != nil && basis != "physical" {
+		e.net, e.complete = data["basis"] == "net_of_committed", complete
+		if v := data["complete"]; v != nil && v != true && v != false {
+			return false
+		}
+		if basis := data["basis"]; !e.slowMoment(data["as_of"]) || basis != nil && basis != "physical" && !e.net {
 			return false
 		}
 	}
@@ -300,6 +305,9 @@ func (e *slowEvent) agrees(t *testing.T, d *decoder) {
 	optional("inbound", d.inbound, e.inbound)
 	optional("reason", d.reason, e.reason)
 	optional("voids", d.voids, e.voids)
+	if d.net != e.net || d.complete != e.complete {
+		t.Fatalf("net %v, complete %v, want %v, %v", d.net, d.complete, e.net, e.complete)
+	}
 	if e.moment != nil {
 		millis = *e.moment
 	}
@@ -348,6 +356,7 @@ func eventSeeds(add func(value, headers string)) {
 		`{"policy":"safety-stock","set":[{"sku":"a","units":1}],"remove":[{}]}`,
 		`{"location":"0042","lines":[{"sku":"a","quantity":2,"from":"sellable","to":"damaged"}]}`,
 		`{"location":"0042","as_of":"2026-11-23T09:00:00Z","basis":"physical","complete":false,"lines":[{"sku":"a","quantity":3}],"voids":"2"}`,
+		`{"location":"0042","basis":"net_of_committed","complete":true,"lines":[]}`,
 		`{"policy":"safety-stock","rules":[{"category":"dairy","location":"0042","units":1.5},{"units":null}]}`,
 	} {
 		for _, kind := range []string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count",

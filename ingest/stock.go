@@ -80,8 +80,8 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 				d.readBasis(r)
 			}
 		case "complete":
-			if d.kind == kindSnapshot && !r.Null() && r.Bool() {
-				r.Fail(refuse(ledger.NotSupported, "complete: snapshots that are complete are not supported yet"))
+			if d.kind == kindSnapshot && !r.Null() {
+				d.complete = r.Bool()
 			}
 		}
 	}
@@ -95,20 +95,26 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 		r.Missing("as_of")
 	case d.kind.void() && d.voids == nil:
 		r.Missing("voids")
+	case d.kind == kindSnapshot && len(d.lines) == 0 && !d.complete:
+		r.Fail(errNoLines)
 	}
 }
 
 func (d *decoder) readBasis(r *jsonread.Reader) {
 	switch string(r.Text()) {
 	case "physical":
+		d.net = false
 	case "net_of_committed":
-		r.Fail(refuse(ledger.NotSupported, "basis: snapshots net of what is committed are not supported yet"))
+		d.net = true
 	default:
 		r.Refuse("physical or net_of_committed")
 	}
 }
 
-var errTooManyLines = errors.New("lines: an event has at most 100000")
+var (
+	errTooManyLines = errors.New("lines: an event has at most 100000")
+	errNoLines      = errors.New("lines: want one line or more, or complete")
+)
 
 func (d *decoder) readLines(r *jsonread.Reader) {
 	for r.BeginArray(); r.NextElem(); {
@@ -156,7 +162,7 @@ func (d *decoder) readLines(r *jsonread.Reader) {
 			}
 		}
 	}
-	if len(d.lines) == 0 {
+	if len(d.lines) == 0 && d.kind != kindSnapshot { // which may be complete without one
 		r.Refuse("one line or more")
 	}
 }
@@ -211,6 +217,13 @@ func (d *decoder) appendContent(b []byte) []byte {
 		if d.kind == kindStatus {
 			b = append(b, byte(ln.to))
 		}
+	}
+	// No line begins with these: a SKU is at most 128 bytes long.
+	if d.net {
+		b = append(b, 0xfe)
+	}
+	if d.complete {
+		b = append(b, 0xff)
 	}
 	return b
 }

@@ -174,6 +174,12 @@ func (g *generator) fresh(m *model, kafka bool) *event {
 	if e.kind.absolute() && g.n(3) == 0 {
 		e.countedAt = e.time - ledger.Millis(g.n(int(hour)))
 	}
+	if e.kind == snapshot {
+		e.net, e.complete = g.n(3) == 0, g.n(4) == 0
+		if e.complete && g.n(4) == 0 {
+			e.lines = nil
+		}
+	}
 	if (e.kind == sale || e.kind == shipment) && g.n(3) == 0 {
 		e.reservation = g.reservation(m)
 	}
@@ -345,6 +351,12 @@ func (e *event) data() string {
 	b.WriteByte(']')
 	if e.reservation != "" {
 		fmt.Fprintf(&b, `,"reservation":%q`, e.reservation)
+	}
+	if e.net {
+		b.WriteString(`,"basis":"net_of_committed"`)
+	}
+	if e.complete {
+		b.WriteString(`,"complete":true`)
 	}
 	if e.countedAt != e.time {
 		fmt.Fprintf(&b, `,%q:%q`, map[kind]string{stockCount: "counted_at", snapshot: "as_of"}[e.kind], stamp(e.countedAt))
