@@ -291,7 +291,7 @@ func (c *checker) recounted(e *Entry, ln *EntryLine, k [2]uint32) {
 	}
 	var a absence
 	own := undone.line(ln.SKU, ln.Location)
-	if _, complete := undone.complete(); own == nil && complete {
+	if _, complete := undone.basis(); own == nil && complete {
 		own = &EntryLine{SKU: ln.SKU, Location: ln.Location}
 	}
 	if own != nil {

@@ -131,20 +131,30 @@ func (c *Count) fill(l *Ledger, e *entryDraft) error {
 	return err
 }
 
-const completeMark = 1 // in an entry's payload; with netMark beside it where that is so
-const netMark = 2
+// What a snapshot's entry says of all its lines, in its payload: also of those that a
+// later count had overtaken, for they may hold yet.
+const (
+	completeMark = 1 << iota
+	netMark
+)
 
 func (c *Count) mark() []byte {
-	mark := byte(completeMark)
+	mark := byte(0)
+	if c.Complete {
+		mark |= completeMark
+	}
 	if c.NetOfCommitted {
 		mark |= netMark
+	}
+	if mark == 0 {
+		return nil
 	}
 	return []byte{mark}
 }
 
-// complete says whether the entry is a complete snapshot that counts, and whether that
-// is net of what is committed.
-func (e *Entry) complete() (net, ok bool) {
+// basis says whether the entry is a snapshot net of what is committed, and whether it
+// is complete. Of one that was undone before it came, neither is kept.
+func (e *Entry) basis() (net, complete bool) {
 	if !e.Kind.absolute() || len(e.Payload) != 1 {
 		return false, false
 	}

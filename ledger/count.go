@@ -101,7 +101,7 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 	if err := l.settle(e); err != nil {
 		return Result{}, err
 	}
-	if c.Complete && !voided {
+	if !voided {
 		e.payload = c.mark()
 	}
 	seq := l.enter(e)

@@ -311,7 +311,7 @@ func (l *Ledger) remake(e *Entry) error {
 			l.voids.put(target, seen{seqDay: packSeqDay(e.Seq, e.SaidTime)})
 			l.completes.drop(target, e.Seq)
 		}
-		if net, complete := e.complete(); complete {
+		if net, complete := e.basis(); complete {
 			l.completes.add(Location(e.ID), newComplete(e.Seq, e.Time, net, e.Source, e.EventID))
 		}
 	}

@@ -263,7 +263,7 @@ type without struct {
 // withoutCount works out what each position of a count would be without it.
 func (l *Ledger) withoutCount(count *Entry) (*without, error) {
 	w := &without{count: count, absences: make(map[SKU]absence, len(count.Lines))}
-	_, w.complete = count.complete()
+	_, w.complete = count.basis()
 	loc := Location(count.ID)
 	l.shards[0].mu.RLock()
 	w.generation = l.completes.generation
@@ -346,7 +346,8 @@ func (l *Ledger) absent(count Seq, own *EntryLine, head Seq, others []complete) 
 			}
 		case e.Kind.absolute() && e.Seq != count && (best.Seq == 0 || e.rules(&best)):
 			if !l.voids.has(NameHash(e.Source, e.EventID)) {
-				best, value, a.net = *e, ln.Moved, ln.Net
+				best, value = *e, ln.Moved
+				a.net, _ = e.basis()
 			}
 		}
 		return true
