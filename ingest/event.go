@@ -32,7 +32,8 @@ type decoder struct {
 	location, reservation, inbound, reason []byte        // inbound: the id of a purchase or a transfer
 	to                                     []byte        // where a transfer goes
 	expectedAt                             ledger.Millis // there
-	complete                               bool          // nothing more of the transfer comes
+	complete                               bool          // nothing more of the transfer comes; a snapshot is of all its location has
+	net                                    bool          // of a snapshot: what is committed is deducted
 	voids                                  []byte        // the id of the event to be undone
 	moment                                 ledger.Millis // that it speaks of: time where it says nothing else
 	hasMoment                              bool
@@ -58,7 +59,7 @@ type decoder struct {
 func (d *decoder) reset() {
 	d.specVersion, d.eventType, d.source, d.id, d.said = nil, nil, nil, nil, nil
 	d.location, d.reservation, d.inbound, d.reason, d.voids = nil, nil, nil, nil, nil
-	d.to, d.expectedAt, d.complete = nil, 0, false
+	d.to, d.expectedAt, d.complete, d.net = nil, 0, false, false
 	d.kind, d.time, d.moment, d.hasData, d.hasMoment = kindUnknown, 0, 0, false, false
 	d.item, d.place, d.policy = ledger.SKUInfo{}, ledger.LocationInfo{}, policy{}
 	d.lines, d.exceptions = d.lines[:0], d.exceptions[:0]

@@ -29,6 +29,7 @@ type slowEvent struct {
 	moment                                 *int64
 	lines                                  []slowLine
 	item                                   ledger.SKUInfo
+	net                                    bool
 }
 
 type slowLine struct {
@@ -147,7 +148,10 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 		return false
 	}
 	lines, ok := data["lines"].([]any)
-	if data["lines"] == nil && e.complete {
+	if k == kindSnapshot {
+		e.complete, _ = data["complete"].(bool)
+	}
+	if data["lines"] == nil && e.complete && k == kindTransferReceipt {
 		_, given := data["lines"]
 		ok = !given
 	}
@@ -175,8 +179,11 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 		return false
 	}
 	if k == kindSnapshot {
-		complete := data["complete"]
-		if basis := data["basis"]; !e.slowMoment(data["as_of"]) || complete != nil && complete != false || basis != nil && basis != "physical" {
+		e.net = data["basis"] == "net_of_committed"
+		if v := data["complete"]; v != nil && v != true && v != false {
+			return false
+		}
+		if basis := data["basis"]; !e.slowMoment(data["as_of"]) || basis != nil && basis != "physical" && !e.net {
 			return false
 		}
 	}
@@ -353,8 +360,8 @@ func (e *slowEvent) agrees(t *testing.T, d *decoder) {
 	optional("reason", d.reason, e.reason)
 	optional("voids", d.voids, e.voids)
 	optional("to", d.to, e.to)
-	if int64(d.expectedAt) != e.expectedAt || d.complete != e.complete {
-		t.Fatalf("expected at %d, complete %v, want %d, %v", d.expectedAt, d.complete, e.expectedAt, e.complete)
+	if int64(d.expectedAt) != e.expectedAt || d.net != e.net || d.complete != e.complete {
+		t.Fatalf("expected at %d, net %v, complete %v, want %d, %v, %v", d.expectedAt, d.net, d.complete, e.expectedAt, e.net, e.complete)
 	}
 	if e.moment != nil {
 		millis = *e.moment
@@ -407,6 +414,7 @@ func eventSeeds(add func(value, headers string)) {
 		`{"location":"0042","to":"dc1","transfer":"t-1","inbound":"po-1","complete":true,"expected_at":"2026-11-24T09:00:00Z",
 			"lines":[{"sku":"a","quantity":3,"expected_at":"2026-11-24T09:00:00Z","condition":"damaged"}]}`,
 		`{"location":"0042","transfer":"t-1","inbound":"po-1","complete":true,"lines":[]}`,
+		`{"location":"0042","basis":"net_of_committed","complete":true,"lines":[]}`,
 		`{"policy":"safety-stock","rules":[{"category":"dairy","location":"0042","units":1.5},{"units":null}]}`,
 	} {
 		for _, kind := range []string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count",

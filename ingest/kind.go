@@ -145,7 +145,9 @@ func (k kind) takesCondition() bool {
 func (k kind) transfer() bool { return k == kindTransfer || k == kindTransferReceipt }
 
 // mayBeEmpty: that there are no lines says something as well.
-func (k kind) mayBeEmpty() bool { return k == kindInbound || k == kindTransferReceipt }
+func (k kind) mayBeEmpty() bool {
+	return k == kindInbound || k == kindTransferReceipt || k == kindSnapshot
+}
 
 // skipsZero: in these types a line of quantity 0 is no mistake and does nothing.
 func (k kind) skipsZero() bool { return k >= kindSale && k <= kindShipment }

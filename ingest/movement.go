@@ -137,7 +137,7 @@ func (d *decoder) submitHeartbeat(name ledger.EventName, now ledger.Millis) (led
 
 func (d *decoder) submitMoment(name ledger.EventName, now ledger.Millis, loc ledger.Location) (ledger.Result, error) {
 	d.count = ledger.Count{Kind: d.kind.entry(), Name: name, CountedAt: d.moment, Received: now, Location: loc,
-		Lines: d.counted, Exceptions: d.exceptions}
+		Lines: d.counted, Exceptions: d.exceptions, NetOfCommitted: d.net, Complete: d.complete}
 	return d.ledger.Submit(&d.count)
 }
 

@@ -94,11 +94,8 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 				d.readBasis(r)
 			}
 		case "complete":
-			if d.kind == kindTransferReceipt && !r.Null() {
+			if (d.kind == kindTransferReceipt || d.kind == kindSnapshot) && !r.Null() {
 				d.complete = r.Bool()
-			}
-			if d.kind == kindSnapshot && !r.Null() && r.Bool() {
-				r.Fail(refuse(ledger.NotSupported, "complete: snapshots that are complete are not supported yet"))
 			}
 		}
 	}
@@ -106,7 +103,7 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 		r.Missing("location")
 	}
 	switch {
-	case d.kind.hasLines() && !hasLines && !d.complete:
+	case d.kind.hasLines() && !hasLines && !(d.kind == kindTransferReceipt && d.complete):
 		r.Missing("lines")
 	case d.kind == kindHeartbeat && !d.hasMoment:
 		r.Missing("as_of")
@@ -122,6 +119,8 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 		r.Missing("to")
 	case d.kind == kindTransfer && bytes.Equal(d.to, d.location):
 		r.Refuse("another location in to than in location")
+	case d.kind == kindSnapshot && len(d.lines) == 0 && !d.complete:
+		r.Fail(errNoLines)
 	}
 }
 
@@ -137,14 +136,18 @@ func readExpected(r *jsonread.Reader) ledger.Millis {
 func (d *decoder) readBasis(r *jsonread.Reader) {
 	switch string(r.Text()) {
 	case "physical":
+		d.net = false
 	case "net_of_committed":
-		r.Fail(refuse(ledger.NotSupported, "basis: snapshots net of what is committed are not supported yet"))
+		d.net = true
 	default:
 		r.Refuse("physical or net_of_committed")
 	}
 }
 
-var errTooManyLines = errors.New("lines: an event has at most 100000")
+var (
+	errTooManyLines = errors.New("lines: an event has at most 100000")
+	errNoLines      = errors.New("lines: want one line or more, or complete")
+)
 
 func (d *decoder) readLines(r *jsonread.Reader) {
 	for r.BeginArray(); r.NextElem(); {
@@ -262,6 +265,13 @@ func (d *decoder) appendContent(b []byte) []byte {
 		if d.kind == kindInbound {
 			b = binary.AppendVarint(b, int64(ln.expectedAt))
 		}
+	}
+	// No line begins with these: a SKU is at most 128 bytes long.
+	if d.net {
+		b = append(b, 0xfe)
+	}
+	if d.kind == kindSnapshot && d.complete {
+		b = append(b, 0xff)
 	}
 	return b
 }

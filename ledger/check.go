@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -78,6 +79,7 @@ type checker struct {
 	replica *Ledger
 	from    Seq // the first entry that is still kept
 	moves   map[[2]uint32][]move
+	commits map[[2]uint32][]commitment
 }
 
 // move is one movement of a position that a later count may have to add.
@@ -87,7 +89,7 @@ type move struct {
 }
 
 func newChecker(o Options, db *pebble.DB) *checker {
-	c := &checker{db: db, moves: make(map[[2]uint32][]move)}
+	c := &checker{db: db, moves: make(map[[2]uint32][]move), commits: make(map[[2]uint32][]commitment)}
 	c.replica = &Ledger{opts: o, db: db}
 	c.replica.init()
 	return c
@@ -115,6 +117,7 @@ func (c *checker) run(loaded *Ledger) {
 	c.comparePositions(loaded)
 	c.compareReservations(loaded)
 	c.compareInbound(loaded)
+	c.compareCompletes(loaded)
 }
 
 // replay follows the chain of blocks and makes every entry again.
@@ -202,7 +205,8 @@ func (c *checker) entry(seq Seq, b []byte) {
 func (c *checker) line(e *Entry, ln *EntryLine) {
 	k := lineKey(ln.SKU, ln.Location)
 	p := c.replica.position(ln.SKU, ln.Location)
-	if p == nil {
+	fresh := p == nil
+	if fresh {
 		p = c.replica.shardOf(ln.SKU).openPage(ln.SKU).open(ln.Location)
 		if ln.Prev != 0 && ln.Prev < c.from { // its beginning is no longer kept
 			p.setSeq(ln.Prev)
@@ -217,12 +221,21 @@ func (c *checker) line(e *Entry, ln *EntryLine) {
 		c.find("entry %d promised %d of SKU %d at location %d, of which too few were free: %+v after it",
 			e.Seq, promised, ln.SKU, ln.Location, ln.After)
 	}
+	if ln.Delta.Committed != 0 {
+		c.commits[k] = append(c.commits[k], commitment{e.Seq, e.Time, e.Kind.movement(), ln.Delta.Committed})
+	}
+	if fresh && c.from <= 1 {
+		c.fresh(e, ln, p)
+	}
 	switch {
-	case e.Kind.movement() && ln.Moved != 0:
+	case e.Kind.movement() && (ln.Moved != 0 || ln.Delta.Committed != 0):
 		c.moves[k] = append(c.moves[k], move{e.Time, ln.Moved})
 		want := ln.Moved
 		if e.Time <= p.countedAt() {
 			want = 0
+			if p.net() {
+				want = ln.Delta.Committed
+			}
 		}
 		if ln.Delta.OnHand != want && c.from <= 1 {
 			c.find("entry %d moved on hand of SKU %d at location %d by %d, not by %d", e.Seq, ln.SKU, ln.Location, ln.Delta.OnHand, want)
@@ -233,6 +246,9 @@ func (c *checker) line(e *Entry, ln *EntryLine) {
 		}
 		later := c.moves[k][:0]
 		want := int64(ln.Moved)
+		if ln.Net {
+			want += int64(ln.After.Committed) - committedSince(c.commits[k], e.Time, e.Seq)
+		}
 		for _, m := range c.moves[k] {
 			if m.time > e.Time {
 				want += int64(m.moved)
@@ -244,10 +260,22 @@ func (c *checker) line(e *Entry, ln *EntryLine) {
 			c.find("entry %d counted %d of SKU %d at location %d, which with what moved since is %d, not %d",
 				e.Seq, ln.Moved, ln.SKU, ln.Location, want, ln.After.OnHand)
 		}
-	case ln.Recounted:
+	case ln.Recounted && e.Kind.void():
 		c.recounted(e, ln, k)
+	case ln.Recounted && !fresh:
+		c.find("entry %d, a %v, changes what count of SKU %d at location %d holds", e.Seq, e.Kind, ln.SKU, ln.Location)
 	case ln.Delta.OnHand != 0:
 		c.find("entry %d, a %v, moved on hand of SKU %d at location %d", e.Seq, e.Kind, ln.SKU, ln.Location)
+	}
+}
+
+// fresh checks that a new position begins with the complete snapshot of its location.
+func (c *checker) fresh(e *Entry, ln *EntryLine, p *position) {
+	if rules := c.replica.completes.ruling(ln.Location); rules != nil && !ln.Settled {
+		p.setCounted(rules.time, rules.net)
+	}
+	if !ln.Settled && (ln.Recounted != (p.countedAt() != 0) || ln.Recounted && (ln.CountedAt != p.countedAt() || ln.Net != p.net())) {
+		c.find("entry %d begins SKU %d at location %d as counted at %d, which the location was at %d", e.Seq, ln.SKU, ln.Location, ln.CountedAt, p.countedAt())
 	}
 }
 
@@ -263,8 +291,12 @@ func (c *checker) recounted(e *Entry, ln *EntryLine, k [2]uint32) {
 		undone, err = c.replica.Entry(count)
 	}
 	var a absence
-	if own := undone.line(ln.SKU, ln.Location); own != nil {
-		a, err = c.replica.absent(count, own, ln.Prev)
+	own := undone.line(ln.SKU, ln.Location)
+	if _, complete := undone.basis(); own == nil && complete {
+		own = &EntryLine{SKU: ln.SKU, Location: ln.Location}
+	}
+	if own != nil {
+		a, err = c.replica.absent(count, own, ln.Prev, c.replica.completes.of[ln.Location])
 	} else if err == nil {
 		err = errors.New("the count is of other positions")
 	}
@@ -272,11 +304,11 @@ func (c *checker) recounted(e *Entry, ln *EntryLine, k [2]uint32) {
 	case c.from > 1:
 	case err != nil:
 		c.find("entry %d undoes a count of SKU %d at location %d: %v", e.Seq, ln.SKU, ln.Location, err)
-	case int64(ln.After.OnHand) != a.onHand || ln.CountedAt != a.countedAt:
+	case int64(ln.After.OnHand) != a.onHand || ln.CountedAt != a.countedAt || ln.Net != a.net:
 		c.find("entry %d undoes a count of SKU %d at location %d, which without it is %d, counted at %d, not %d, counted at %d",
 			e.Seq, ln.SKU, ln.Location, a.onHand, a.countedAt, ln.After.OnHand, ln.CountedAt)
 	}
-	c.moves[k] = a.moves
+	c.moves[k], c.commits[k] = a.moves, a.commits
 }
 
 // reservation checks that what an entry changed in a reservation is what it changed
@@ -420,6 +452,19 @@ func (c *checker) compareReservations(l *Ledger) {
 	for k, f := range sums {
 		if f != (Figures{}) {
 			c.find("reservations hold %+v of SKU %d at location %d, which has no position", f, k[0], k[1])
+		}
+	}
+}
+
+func (c *checker) compareCompletes(l *Ledger) {
+	if c.from > 1 {
+		return
+	}
+	same := func(a, b complete) bool { return a == b }
+	for loc := range uint32(l.catalogue.locations.size()) {
+		a, b := l.completes.of[Location(loc)], c.replica.completes.of[Location(loc)]
+		if !slices.EqualFunc(a, b, same) {
+			c.find("location %d has complete snapshots %+v, the journal made %+v", loc, a, b)
 		}
 	}
 }

@@ -38,7 +38,10 @@ func randomDraft(rng *rand.Rand) *entryDraft {
 	}
 	for range rng.IntN(5) {
 		e.lines = append(e.lines, EntryLine{SKU: SKU(rng.Uint32()), Location: Location(rng.Uint32()), Prev: Seq(rng.Uint64()), Moved: q(),
-			Delta: Figures{q(), q(), q(), q()}, After: Figures{q(), q(), q(), q()}, Settled: rng.IntN(2) == 0})
+			Delta: Figures{q(), q(), q(), q()}, After: Figures{q(), q(), q(), q()}, Settled: rng.IntN(2) == 0, Net: rng.IntN(2) == 0})
+		if ln := &e.lines[len(e.lines)-1]; rng.IntN(4) == 0 {
+			ln.Recounted, ln.CountedAt = true, Millis(rng.Uint32())
+		}
 	}
 	for range rng.IntN(3) {
 		e.except(ExceptionCode(1+rng.IntN(int(exceptionCodeCount)-1)), SKU(rng.Uint32()), Location(rng.Uint32()), q(), q())

@@ -13,6 +13,10 @@ type Count struct {
 	Location   Location
 	Lines      []CountLine // one for each SKU
 	Exceptions []Exception
+
+	// Of KindSnapshot. NetOfCommitted: what was confirmed and not yet fulfilled at the
+	// moment is deducted already. Complete: of all SKUs without a line nothing was there.
+	NetOfCommitted, Complete bool
 }
 
 // CountLine is one SKU of a count.
@@ -44,14 +48,21 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if c.Complete {
+		shards = allShards
+	}
 	// What moved after t is read from the journal, which may mean the disk, so it
 	// is read without the locks and holds only if the position has not changed since.
 	// The long way back is gone before the name is locked, with which other events
 	// would wait; what keeps it from ending well is met again below.
 	since := make(map[SKU]history)
 	l.rlockShards(shards)
+	err = c.fill(l, e)
 	missing := c.missing(l, e, since, t)
 	l.runlockShards(shards)
+	if err != nil {
+		return Result{}, err
+	}
 	_ = c.readBack(l, missing, since, t)
 
 	slot, done, err := l.beginEvent(c.Name)
@@ -59,9 +70,14 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 		return deref(done), err
 	}
 	defer slot.end()
+	voided := slot.voided(l)
 	for {
 		l.lockShards(shards)
-		if missing = c.missing(l, e, since, t); len(missing) == 0 {
+		if err := c.fill(l, e); err != nil {
+			l.unlockShards(shards)
+			return Result{}, err
+		}
+		if missing = c.missing(l, e, since, t); len(missing) == 0 || voided {
 			break
 		}
 		l.unlockShards(shards)
@@ -75,7 +91,7 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 		e.except(ClockSkew, 0, c.Location, 0, 0)
 	}
 	for i := range e.lines {
-		if slot.voided(l) {
+		if voided {
 			break
 		}
 		if err := c.settle(l, e, &e.lines[i], since, t); err != nil {
@@ -85,7 +101,13 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 	if err := l.settle(e); err != nil {
 		return Result{}, err
 	}
+	if !voided {
+		e.payload = c.mark()
+	}
 	seq := l.enter(e)
+	if c.Complete && !voided {
+		l.completes.add(c.Location, newComplete(seq, t, c.NetOfCommitted, c.Name.Source, c.Name.ID))
+	}
 	slot.taken(seq)
 	l.feeds.saw(c.Location, c.Name.Source, t)
 	return Result{Seq: seq}, nil
@@ -93,11 +115,12 @@ func (c *Count) apply(l *Ledger) (Result, error) {
 
 // history is what a position's journal says of the time after a count.
 type history struct {
-	sku   SKU
-	head  Seq   // the position's latest entry when it was read
-	read  Seq   // while it is read: up to here it was before
-	moved int64 // what moved on hand after the count
-	later bool  // another count of the same moment goes before this one
+	sku       SKU
+	head      Seq   // the position's latest entry when it was read
+	read      Seq   // while it is read: up to here it was before
+	moved     int64 // what moved on hand after the count
+	committed int64 // by how much what is committed changed after the count
+	later     bool  // another count of the same moment goes before this one
 }
 
 // missing lists the positions whose history must be read, or read again.
@@ -108,7 +131,8 @@ func (c *Count) missing(l *Ledger, e *entryDraft, since map[SKU]history, t Milli
 			continue
 		}
 		if h := since[e.lines[i].SKU]; h.head != p.seq() {
-			out = append(out, history{e.lines[i].SKU, p.seq(), h.head, h.moved, h.later})
+			h.sku, h.head, h.read = e.lines[i].SKU, p.seq(), h.head
+			out = append(out, h)
 		}
 	}
 	return out
@@ -138,6 +162,9 @@ func (l *Ledger) movedSince(h history, c *Count, t Millis) (history, error) {
 		}
 		if anew = ln.Recounted && h.read != 0; anew {
 			return false
+		}
+		if e.Time > t {
+			h.committed += int64(ln.Delta.Committed)
 		}
 		switch {
 		case e.Kind.movement() && e.Time > t:
@@ -169,24 +196,31 @@ func (c *Count) settle(l *Ledger, e *entryDraft, ln *EntryLine, since map[SKU]hi
 	if p != nil && (p.countedAt() > t || p.countedAt() == t && h.later) {
 		return nil
 	}
-	ln.Settled = true
+	if rules := l.completes.ruling(c.Location); rules != nil && rules.rules(t, c.Name.Source, c.Name.ID) {
+		return nil
+	}
+	ln.Settled, ln.Net = true, c.NetOfCommitted
 	if p == nil {
 		ln.Delta.OnHand = ln.Moved
 		return nil
 	}
+	counted := int64(ln.Moved)
+	if c.NetOfCommitted {
+		counted += int64(p.Committed) - h.committed
+	}
 	believed := int64(p.OnHand) - h.moved
-	delta := int64(ln.Moved) - believed
-	if !inRange(delta) || !inRange(believed) {
+	delta := counted - believed
+	if !inRange(delta) || !inRange(believed) || !inRange(counted) {
 		return refuse(InvalidQuantity, fmt.Sprintf("SKU %q: counted %d where %d was believed: the difference is out of range",
-			l.SKUName(ln.SKU), ln.Moved, believed))
+			l.SKUName(ln.SKU), counted, believed))
 	}
 	ln.Delta.OnHand = Qty(delta)
 	if delta != 0 {
-		e.except(CountDifference, ln.SKU, c.Location, Qty(believed), ln.Moved)
+		e.except(CountDifference, ln.SKU, c.Location, Qty(believed), Qty(counted))
 	}
-	if ln.Moved < p.Unsellable {
-		e.except(CountBelowUnsellable, ln.SKU, c.Location, p.Unsellable, ln.Moved)
-		ln.Delta.Unsellable = ln.Moved - p.Unsellable
+	if left := Qty(max(0, counted)); left < p.Unsellable {
+		e.except(CountBelowUnsellable, ln.SKU, c.Location, p.Unsellable, Qty(counted))
+		ln.Delta.Unsellable = left - p.Unsellable
 	}
 	return nil
 }

@@ -73,14 +73,24 @@ func (l *Ledger) settle(e *entryDraft) error {
 		}
 		var before Figures
 		p := l.position(ln.SKU, ln.Location)
+		counted, net := Millis(0), false
 		if p != nil {
 			before, ln.Prev = p.Figures, p.seq()
+			counted, net = p.countedAt(), p.net()
+		} else if c := l.completes.ruling(ln.Location); c != nil && !ln.Settled {
+			counted, net = c.time, c.net
+			ln.Recounted, ln.CountedAt, ln.Net = true, counted, net
 		}
-		if e.kind.movement() && ln.Moved != 0 {
-			if p == nil || e.time > p.countedAt() {
+		if e.kind.movement() && (ln.Moved != 0 || ln.Delta.Committed != 0) {
+			if e.time > counted {
 				ln.Delta.OnHand = ln.Moved
-			} else if e.recordedAt-p.countedAt() > dayMillis && !e.kind.void() {
-				e.except(LateMovement, ln.SKU, ln.Location, 0, ln.Moved)
+			} else {
+				if net {
+					ln.Delta.OnHand = ln.Delta.Committed // so much more or less the count had deducted
+				}
+				if ln.Moved != 0 && e.recordedAt-counted > dayMillis && !e.kind.void() {
+					e.except(LateMovement, ln.SKU, ln.Location, 0, ln.Moved)
+				}
 			}
 		}
 		after, ok := before.add(ln.Delta)

@@ -113,10 +113,14 @@ type EntryLine struct {
 	// Settled says that this count is the figure from its moment on. One that a
 	// later count had overtaken is in the journal for the record.
 	Settled bool
-	// Recounted says that a count was undone, and the one that holds in its place is of
-	// the moment CountedAt; 0: there is none.
+	// Recounted says that not this entry but a count of the moment CountedAt holds from
+	// here on; 0: none does. So it is where a count was undone, and where a position is
+	// new in the place of which a complete snapshot has said that nothing is there.
 	Recounted bool
 	CountedAt Millis
+	// Net says that the count which is meant by Settled or Recounted had deducted what
+	// was committed at its moment: on hand is so much more.
+	Net bool
 }
 
 // ExceptionCode says what about an entry wants a person's eye.
@@ -272,6 +276,7 @@ const (
 	afterCommitted
 	settledCount
 	recounted
+	netCount
 	lineFlagsEnd // and above: not known
 )
 
@@ -287,6 +292,9 @@ func (ln *EntryLine) append(b []byte) []byte {
 	}
 	if ln.Recounted {
 		flags |= recounted
+	}
+	if ln.Net {
+		flags |= netCount
 	}
 	if ln.Delta.OnHand == ln.Moved {
 		flags |= movedOnHand
@@ -395,7 +403,7 @@ func decodeEntryBare(seq Seq, b []byte, lines *[]EntryLine) (Entry, error) {
 	if flags&hasPayload != 0 {
 		e.Payload = append([]byte{}, d.bytes()...)
 	}
-	if len(e.Lines) > 0 && uint64(e.Time) > sixMax {
+	if len(e.Lines) > 0 && uint64(e.Time) > millisMax {
 		d.fail() // a position keeps it
 	}
 	if d.bad || len(d.b) != 0 || e.Kind == NoKind || e.Kind >= kindCount {
@@ -410,7 +418,7 @@ func (d *decoder) line(ln *EntryLine) {
 	if flags >= lineFlagsEnd {
 		d.fail()
 	}
-	ln.Settled = flags&settledCount != 0
+	ln.Settled, ln.Net = flags&settledCount != 0, flags&netCount != 0
 	ln.Moved, ln.After.OnHand = d.qty(), d.qty()
 	if flags&movedOnHand != 0 {
 		ln.Delta.OnHand = ln.Moved
@@ -422,7 +430,7 @@ func (d *decoder) line(ln *EntryLine) {
 	}
 	if ln.Recounted = flags&recounted != 0; ln.Recounted {
 		ln.CountedAt = Millis(d.uvarint())
-		if ln.CountedAt > sixMax {
+		if ln.CountedAt < 0 || ln.CountedAt > millisMax {
 			d.fail()
 		}
 	}

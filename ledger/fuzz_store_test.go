@@ -47,11 +47,14 @@ func keep(f *testing.F) *kept {
 		&DeadLetter{ReceivedAt: now, Code: "unknown-sku", Detail: "lines[0].sku", Topic: "t", Offset: 9, Value: []byte("{}")},
 		transferred("t", 1, now), &Inbound{Name: EventName{Source: "erp", ID: "i", Time: now}, ID: "po", Received: now, Location: 1,
 			Lines: []InboundLine{{1, 5, now}, {2, 7, now + 9}}},
+		&Count{Kind: KindSnapshot, Name: EventName{Source: "erp", ID: "all", Time: now}, CountedAt: now - 1, Received: now, Location: 1,
+			Complete: true, NetOfCommitted: true},
 		hold("open"), hold("over"), &Transition{Op: KindCancel, ID: "over", Now: now})
 	l.SetOffset("stock", 2, Offset{Next: 5, Last: Hash{6, 7}})
 	must(l.Checkpoint())
 	apply(receipt("3", 1, 5, now, now), transferred("u", 2, now), hold("late"), &Count{Name: EventName{Source: "wms", ID: "c", Time: now}, CountedAt: now, Received: now, Location: 1,
-		Lines: []CountLine{{SKU: 1, Quantity: 40}}}, PutSKU{Info: SKUInfo{SKU: "b"}, Now: now}, &Transition{Op: KindConfirm, ID: "late", Now: now})
+		Lines: []CountLine{{SKU: 1, Quantity: 40}}}, &Count{Kind: KindSnapshot, Name: EventName{Source: "erp", ID: "late", Time: now}, CountedAt: now + 1, Received: now,
+		Location: 1, Complete: true}, PutSKU{Info: SKUInfo{SKU: "b"}, Now: now}, &Transition{Op: KindConfirm, ID: "late", Now: now})
 	k := &kept{opts: small(fs.CrashClone(vfs.CrashCloneCfg{}), &now).fill()}
 	must(l.Close())
 	k.db, err = pebble.Open(k.opts.Dir, pebbleOptions(k.opts))
@@ -204,6 +207,10 @@ func mustFind(r keptRecord, key, value []byte) bool {
 			}
 		}
 		return err != nil || !slices.Equal(p.positions, q.positions) || !bytes.Equal(key, r.key)
+	case prefixComplete:
+		loc, c, err := decodeComplete(key, value)
+		wasLoc, was, _ := decodeComplete(r.key, r.value)
+		return err != nil || loc != wasLoc || c != was
 	case prefixOpen:
 		v, err := decodeReservation(value)
 		return err != nil || fmt.Sprintf("%q", v.append(nil)) != fmt.Sprintf("%q", r.value)

@@ -33,6 +33,7 @@ var codecs = []codec{
 	{"dead letter", letterSeeds, readsLetter},
 	{"offset", offsetSeeds, readsOffset},
 	{"name and key", fixedSeeds, readsFixed},
+	{"complete snapshot", completeSeeds, readsComplete},
 	{"master data", masterSeeds, readsMaster},
 	{"goods under way", inboundSeeds, readsInbound},
 	{"change of goods under way", changeSeeds, readsChange},
@@ -358,5 +359,31 @@ func readsRecord[T any](t *testing.T, b []byte, name func(T) (string, uint32)) {
 	}
 	if !bytes.Equal(mustJSON(back), mustJSON(r.info)) || r.seq != Seq(binary.BigEndian.Uint64(b)) {
 		t.Fatalf("%+v reads back as %+v", r.info, back)
+	}
+}
+
+func completeSeeds(rng *rand.Rand) (out [][]byte) {
+	for range 4 {
+		c := newComplete(Seq(rng.Uint32())+1, Millis(rng.Uint32()), rng.IntN(2) == 0, "erp", "é")
+		out = append(out, c.append(completeKey(Location(rng.Uint32()), c.seq)))
+	}
+	return out
+}
+
+func readsComplete(t *testing.T, b []byte) {
+	if len(b) < 13 {
+		return
+	}
+	loc, c, err := decodeComplete(b[:13], b[13:])
+	if err != nil {
+		return
+	}
+	again := c.append(completeKey(loc, c.seq))
+	if len(again) > len(b) {
+		t.Fatalf("%d bytes are written as %d", len(b), len(again))
+	}
+	loc2, back, err := decodeComplete(again[:13], again[13:])
+	if err != nil || loc2 != loc || back != c {
+		t.Fatalf("%+v reads back as %+v: %v", c, back, err)
 	}
 }

@@ -107,6 +107,7 @@ type Ledger struct {
 	reservations reservations
 	names        names
 	voids        voids
+	completes    completes
 	keys         keys
 	inbound      inbounds
 	deadlines    deadlines

@@ -16,6 +16,7 @@ const (
 	posCommitted
 	posLastEvent
 	posCounted
+	posNet
 	posEnd // and above: not known
 )
 
@@ -47,6 +48,9 @@ func (p *page) append(b []byte, seq Seq) []byte {
 		}
 		if q.countedAt() != 0 {
 			flags |= posCounted
+		}
+		if q.net() {
+			flags |= posNet
 		}
 		b = append(b, flags)
 		b = binary.AppendUvarint(b, uint64(q.loc-prev.loc))
@@ -87,8 +91,8 @@ func decodePage(v []byte) (p page, seq Seq, err error) {
 		loc                       Location
 		seq, lastEvent, countedAt int64
 	}
-	keep := func(to *six, v int64) {
-		if v < 0 || v > sixMax {
+	keep := func(to *six, v, most int64) {
+		if v < 0 || v > most {
 			d.fail()
 			return
 		}
@@ -103,7 +107,7 @@ func decodePage(v []byte) (p page, seq Seq, err error) {
 		q.loc = prev.loc + Location(d.uint32())
 		q.OnHand = d.qty()
 		prev.seq += d.varint()
-		keep(&q.head, prev.seq)
+		keep(&q.head, prev.seq, sixMax)
 		if flags&posUnsellable != 0 {
 			q.Unsellable = d.qty()
 		}
@@ -115,11 +119,14 @@ func decodePage(v []byte) (p page, seq Seq, err error) {
 		}
 		if flags&posLastEvent != 0 {
 			prev.lastEvent += d.varint()
-			keep(&q.last, prev.lastEvent)
+			keep(&q.last, prev.lastEvent, millisMax)
 		}
 		if flags&posCounted != 0 {
 			prev.countedAt += d.varint()
-			keep(&q.counted, prev.countedAt)
+			keep(&q.counted, prev.countedAt, millisMax)
+		}
+		if flags&posNet != 0 {
+			q.setCounted(q.countedAt(), true)
 		}
 		if i > 0 && q.loc <= prev.loc {
 			d.fail()

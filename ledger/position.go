@@ -13,20 +13,24 @@ import (
 type position struct {
 	Figures
 	loc                 Location
-	head, last, counted six // see seq, lastEvent and countedAt
+	head, last, counted six // see seq, lastEvent, countedAt and net
 }
 
 // six is a number below 2⁴⁸ in 6 bytes: a position takes 40 bytes with its three and
 // would take 48.
 type six [6]byte
 
-const sixMax = 1<<48 - 1
+const (
+	sixMax    = 1<<48 - 1
+	netBit    = 1 << 47 // of counted
+	millisMax = netBit - 1
+)
 
 func (s *six) get() uint64 {
 	return uint64(binary.LittleEndian.Uint32(s[:4])) | uint64(binary.LittleEndian.Uint16(s[4:]))<<32
 }
 
-// set keeps v, which every seq and every time of RFC 3339 after 1970 is small enough for.
+// set keeps v, which every seq is small enough for, and every time from 1970 to the year 6429.
 func (s *six) set(v uint64) {
 	if v > sixMax {
 		panic(fmt.Sprintf("%d does not fit into 6 bytes", v))
@@ -39,24 +43,37 @@ func (s *six) set(v uint64) {
 func (p *position) seq() Seq      { return Seq(p.head.get()) }
 func (p *position) setSeq(to Seq) { p.head.set(uint64(to)) }
 
-// lastEvent is the latest time of a movement there; a count later than it needs no history.
+// lastEvent is the latest time at which something moved there or what is committed
+// changed; a count later than it needs no history.
 func (p *position) lastEvent() Millis { return Millis(p.last.get()) }
 
 // countedAt is the moment up to which movements no longer move on hand; 0: never counted.
-func (p *position) countedAt() Millis { return Millis(p.counted.get()) }
+func (p *position) countedAt() Millis { return Millis(p.counted.get() &^ netBit) }
+
+// net says that the count which holds had deducted what was committed at its moment.
+// What of that changes by an event from before then moves on hand.
+func (p *position) net() bool { return p.counted.get()&netBit != 0 }
+
+func (p *position) setCounted(t Millis, net bool) {
+	v := uint64(t)
+	if net {
+		v |= netBit
+	}
+	p.counted.set(v)
+}
 
 // take makes an entry's line its latest change.
 func (p *position) take(seq Seq, k Kind, t Millis, ln *EntryLine) {
 	p.Figures = ln.After
 	p.setSeq(seq)
-	if ln.Moved != 0 && k.movement() && t > p.lastEvent() {
+	if (ln.Moved != 0 && k.movement() || ln.Delta.Committed != 0) && t > p.lastEvent() {
 		p.last.set(uint64(t))
 	}
-	if ln.Settled {
-		p.counted.set(uint64(t))
-	}
-	if ln.Recounted {
-		p.counted.set(uint64(ln.CountedAt))
+	switch {
+	case ln.Settled:
+		p.setCounted(t, ln.Net)
+	case ln.Recounted:
+		p.setCounted(ln.CountedAt, ln.Net)
 	}
 }
 

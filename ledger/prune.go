@@ -41,6 +41,7 @@ func (l *Ledger) Prune() error {
 	}); err != nil {
 		return err
 	}
+	l.pruneCompletes(now - max(l.opts.JournalKeepMillis, l.opts.EventRetentionMillis) - dayMillis)
 	l.pruned = today
 	return nil
 }

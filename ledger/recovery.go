@@ -22,6 +22,7 @@ func (l *Ledger) recover() error {
 	}{
 		{"checkpoint", l.loadCheckpoint}, {"master data", l.loadMaster}, {"rules", l.loadRules},
 		{"pages", l.loadPages}, {"reservations", l.loadReservations}, {"names of events", l.loadNames}, {"voids", l.loadVoids},
+		{"complete snapshots", l.loadCompletes},
 		{"goods under way", l.loadInbound},
 		{"feeds", l.loadFeeds}, {"journal", l.replayJournal},
 		{"the copy of the journal's head", l.checkHead},
@@ -309,6 +310,10 @@ func (l *Ledger) remake(e *Entry) error {
 				return errors.New("a void does not say what it undoes")
 			}
 			l.voids.put(target, seen{seqDay: packSeqDay(e.Seq, e.SaidTime)})
+			l.completes.drop(target, e.Seq)
+		}
+		if net, complete := e.basis(); complete {
+			l.completes.add(Location(e.ID), newComplete(e.Seq, e.Time, net, e.Source, e.EventID))
 		}
 	}
 	if c, err := e.inboundChange(); err != nil {

@@ -32,6 +32,7 @@ const (
 	prefixOpen        = 'O' // id → an open reservation
 	prefixPage        = 'P' // SKU → page
 	prefixFollower    = 'R' // name → cursor
+	prefixComplete    = 'S' // location, seq → a complete snapshot
 	prefixOffset      = 'T' // topic, partition → offset
 	prefixVoid        = 'U' // name hash of an event that was undone → seq and day of the void
 	prefixVersion     = 'V' // the version of all this

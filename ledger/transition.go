@@ -311,8 +311,14 @@ func (t *Transition) check(l *Ledger, e *entryDraft, old, next *Reservation) err
 		}
 		// No time was said: it is now, and after every count that was accepted before.
 		for i := range e.lines {
-			if p := l.position(e.lines[i].SKU, e.lines[i].Location); p != nil && e.lines[i].Moved != 0 {
+			ln := &e.lines[i]
+			if ln.Moved == 0 {
+				continue
+			}
+			if p := l.position(ln.SKU, ln.Location); p != nil {
 				e.time = max(e.time, p.countedAt()+1)
+			} else if c := l.completes.ruling(ln.Location); c != nil {
+				e.time = max(e.time, c.time+1)
 			}
 		}
 	}

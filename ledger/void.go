@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -97,7 +98,7 @@ func (v *Void) fulfilment() Seq {
 
 // enter makes the change, or tells that what was found has changed meanwhile.
 func (v *Void) enter(l *Ledger, e *entryDraft, undone *Entry) (res Result, again bool, err error) {
-	var absent map[SKU]absence
+	var absent *without
 	switch {
 	case undone == nil:
 	case undone.Kind.absolute():
@@ -150,21 +151,28 @@ func (v *Void) enter(l *Ledger, e *entryDraft, undone *Entry) (res Result, again
 			e.payload = change.append(e.payload)
 		}
 	}
-	for i := range absent {
-		e.lines = append(e.lines, EntryLine{SKU: i, Location: Location(undone.ID)})
+	if absent != nil {
+		for sku := range absent.absences {
+			e.lines = append(e.lines, EntryLine{SKU: sku, Location: Location(undone.ID)})
+		}
 	}
 	shards, err := e.gather()
 	if err != nil {
 		return Result{}, false, err
 	}
+	if absent != nil && absent.complete {
+		shards = allShards
+	}
 	l.lockShards(shards)
 	defer l.unlockShards(shards)
-	for i := range e.lines {
-		if absent == nil {
-			break
+	if absent != nil {
+		if len(e.lines) > 0 && absent.stale(l) {
+			return Result{}, true, nil
 		}
-		if again, err = l.takeOut(&e.lines[i], absent[e.lines[i].SKU]); again || err != nil {
-			return Result{}, again, err
+		for i := range e.lines {
+			if again, err = l.takeOut(&e.lines[i], absent.absences[e.lines[i].SKU]); again || err != nil {
+				return Result{}, again, err
+			}
 		}
 	}
 	if err := l.settle(e); err != nil {
@@ -177,6 +185,9 @@ func (v *Void) enter(l *Ledger, e *entryDraft, undone *Entry) (res Result, again
 	}
 	slot.own.taken(seq)
 	l.voids.put(slot.hash, seen{seqDay: packSeqDay(seq, v.Name.Time)})
+	if absent != nil && absent.complete {
+		l.completes.drop(slot.hash, seq)
+	}
 	l.feeds.saw(v.Location, v.Name.Source, min(v.Name.Time, v.Received))
 	if holder != nil {
 		next.Seq = seq
@@ -238,15 +249,55 @@ type absence struct {
 	head       Seq // the position's latest entry when this was worked out
 	onHand     int64
 	countedAt  Millis // of the count that would hold; 0: none
+	net        bool   // that one had deducted what was committed
 	moves      []move // after that, newest first
-	unsellable Qty    // what the count cut off
+	commits    []commitment
+	unsellable Qty // what the count cut off
+}
+
+// commitment is a change of what is committed, by a call or by an event.
+type commitment struct {
+	seq   Seq
+	time  Millis
+	event bool // or a movement of a call: it changes what was so at its time, whenever it comes
+	n     Qty
+}
+
+// committedSince sums up what changed after a count of moment t, which is entry seq.
+func committedSince(all []commitment, t Millis, seq Seq) (n int64) {
+	for _, c := range all {
+		if c.time > t || c.seq > seq && !c.event {
+			n += int64(c.n)
+		}
+	}
+	return n
+}
+
+// without is what the positions that a count speaks of would be without it.
+type without struct {
+	count      *Entry
+	complete   bool
+	generation uint64 // of the complete snapshots, among which may be what holds then
+	absences   map[SKU]absence
 }
 
 // withoutCount works out what each position of a count would be without it.
-func (l *Ledger) withoutCount(count *Entry) (map[SKU]absence, error) {
-	out := make(map[SKU]absence, len(count.Lines))
-	for i := range count.Lines {
-		ln := &count.Lines[i]
+func (l *Ledger) withoutCount(count *Entry) (*without, error) {
+	w := &without{count: count, absences: make(map[SKU]absence, len(count.Lines))}
+	_, w.complete = count.basis()
+	loc := Location(count.ID)
+	l.shards[0].mu.RLock()
+	w.generation = l.completes.generation
+	others := l.completes.of[loc]
+	l.shards[0].mu.RUnlock()
+	lines := count.Lines
+	if w.complete {
+		l.rlockShards(allShards)
+		lines = append(slices.Clone(lines), w.covered(l)...)
+		l.runlockShards(allShards)
+	}
+	for i := range lines {
+		ln := &lines[i]
 		head := Seq(0)
 		sh := l.shardOf(ln.SKU)
 		sh.mu.RLock()
@@ -254,27 +305,56 @@ func (l *Ledger) withoutCount(count *Entry) (map[SKU]absence, error) {
 			head = p.seq()
 		}
 		sh.mu.RUnlock()
-		a, err := l.absent(count.Seq, ln, head)
+		a, err := l.absent(count.Seq, ln, head, others)
 		if err != nil {
 			return nil, err
 		}
 		a.unsellable = -ln.Delta.Unsellable
-		out[ln.SKU] = a
+		w.absences[ln.SKU] = a
 	}
-	return out, nil
+	return w, nil
+}
+
+// covered are lines for the positions that came after a complete snapshot and may have
+// it for their count, but for those that are worked out. The caller holds all shards.
+func (w *without) covered(l *Ledger) (out []EntryLine) {
+	loc := Location(w.count.ID)
+	for _, id := range l.positionsAt(loc, func(id SKU, p *position) bool {
+		_, have := w.absences[id]
+		return !have && p.countedAt() == w.count.Time && w.count.line(id, loc) == nil
+	}) {
+		out = append(out, EntryLine{SKU: id, Location: loc})
+	}
+	return out
+}
+
+// stale says that it has to be worked out again. The caller holds the shards.
+func (w *without) stale(l *Ledger) bool {
+	return w.generation != l.completes.generation || w.complete && len(w.covered(l)) > 0
 }
 
 // absent walks a position's history back from head to the count that holds when the
 // one of entry count does not, whose line is own: the latest moment, and of one moment
-// the greatest name.
-func (l *Ledger) absent(count Seq, own *EntryLine, head Seq) (absence, error) {
+// the greatest name. others are the complete snapshots of the location: where one has
+// no line in that history, the position was not there yet, and it says 0.
+func (l *Ledger) absent(count Seq, own *EntryLine, head Seq, others []complete) (absence, error) {
 	a := absence{head: head}
 	var best Entry
 	var value Qty
+	committed, told := int64(0), make(map[Seq]bool)
 	since, recounted := int64(0), false // after the count was entered
 	whole, err := l.walk(own.SKU, own.Location, head, func(e *Entry, ln *EntryLine) bool {
 		if best.Seq != 0 && e.RecordedAt < best.Time-l.opts.MaxSkewMillis-recordedSlackMillis {
 			return false
+		}
+		if e.Seq == head {
+			committed = int64(ln.After.Committed)
+		}
+		if ln.Delta.Committed != 0 {
+			a.commits = append(a.commits, commitment{e.Seq, e.Time, e.Kind.movement(), ln.Delta.Committed})
+		}
+		if e.Kind.absolute() {
+			told[e.Seq] = true
 		}
 		if e.Seq > count && e.Kind.movement() {
 			since += int64(ln.Moved)
@@ -288,6 +368,7 @@ func (l *Ledger) absent(count Seq, own *EntryLine, head Seq) (absence, error) {
 		case e.Kind.absolute() && e.Seq != count && (best.Seq == 0 || e.rules(&best)):
 			if !l.voids.has(NameHash(e.Source, e.EventID)) {
 				best, value = *e, ln.Moved
+				a.net, _ = e.basis()
 			}
 		}
 		return true
@@ -304,8 +385,16 @@ func (l *Ledger) absent(count Seq, own *EntryLine, head Seq) (absence, error) {
 		return a, refuse(TooOld, fmt.Sprintf("voids: SKU %q: what it was without the count is no longer known: the journal is kept for %d days",
 			l.SKUName(own.SKU), l.opts.JournalKeepMillis/dayMillis))
 	}
+	for _, c := range others {
+		if c.seq != count && !told[c.seq] && (best.Seq == 0 || c.rules(best.Time, best.Source, best.EventID)) {
+			best, value, a.net = Entry{Seq: c.seq, Time: c.time, Source: c.source, EventID: c.id}, 0, c.net
+		}
+	}
 	kept := a.moves[:0]
 	a.onHand = int64(value)
+	if a.net {
+		a.onHand += committed - committedSince(a.commits, best.Time, best.Seq)
+	}
 	for _, m := range a.moves {
 		if best.Seq == 0 || m.time > best.Time {
 			a.onHand += int64(m.moved)
@@ -342,7 +431,7 @@ func (l *Ledger) takeOut(ln *EntryLine, a absence) (again bool, err error) {
 		return false, refuse(InvalidQuantity, fmt.Sprintf("SKU %q: without the count on hand is out of range", l.SKUName(ln.SKU)))
 	}
 	ln.Delta.OnHand, ln.Delta.Unsellable = Qty(delta), a.unsellable
-	ln.Recounted, ln.CountedAt = true, a.countedAt
+	ln.Recounted, ln.CountedAt, ln.Net = true, a.countedAt, a.net
 	return false, nil
 }
 

@@ -116,6 +116,11 @@ func (h *history) compareAt(at place, now ledger.Millis) {
 	}
 	row, _ := h.l.Position(sku, loc, now)
 	if want := h.now_.figures(at); row.Figures != want {
+		h.log("the model has %+v", h.now_.positions[at])
+		entries, _, _ := h.l.History(sku, loc, 0, 100)
+		for _, e := range entries {
+			h.log("entry %d, %v of %d, recorded at %d: %+v", e.Seq, e.Kind, e.Time, e.RecordedAt, e.Line)
+		}
 		h.failf("%v is %+v, the model says %+v", at, row.Figures, want)
 	}
 	want := h.now_.available(at, 0)

@@ -180,6 +180,12 @@ func (g *generator) fresh(m *model, kafka bool) *event {
 	if e.kind.absolute() && g.n(3) == 0 {
 		e.countedAt = e.time - ledger.Millis(g.n(int(hour)))
 	}
+	if e.kind == snapshot {
+		e.net, e.complete = g.n(3) == 0, g.n(4) == 0
+		if e.complete && g.n(4) == 0 {
+			e.lines = nil
+		}
+	}
 	if (e.kind == sale || e.kind == shipment) && g.n(3) == 0 {
 		e.reservation = g.reservation(m)
 	}
@@ -392,6 +398,9 @@ func (e *event) data() string {
 	}
 	if e.to != "" {
 		fmt.Fprintf(&b, `,"to":%q`, e.to)
+	}
+	if e.net {
+		b.WriteString(`,"basis":"net_of_committed"`)
 	}
 	if e.complete {
 		b.WriteString(`,"complete":true`)

@@ -50,6 +50,7 @@ type event struct {
 	rules       map[place]int // of a policy
 	broken      ledger.Code   // what is found before its name is looked at
 	badQuantity bool          // what is found after that
+	net         bool          // of a snapshot: what is committed is deducted
 	kafka       bool          // it comes by Kafka, where it may be in binary mode
 
 	content string // equal where two events of one name mean the same
@@ -134,7 +135,7 @@ func (m *model) move(e *event, now ledger.Millis) ledger.Code {
 	if code := m.underWay(e, lines, t, voided); code != ledger.OK || e.kind == purchase {
 		return code
 	}
-	did := &effect{unsellable: map[place]int{}, fulfilled: map[place]int{}}
+	did := &effect{time: t, unsellable: map[place]int{}, fulfilled: map[place]int{}}
 	if e.kind != heartbeat {
 		m.effects[e.name()] = did
 	}
@@ -147,11 +148,7 @@ func (m *model) move(e *event, now ledger.Millis) ledger.Code {
 		before := p.unsellable
 		switch {
 		case e.kind.absolute():
-			mine := count{t, e.source, e.id, ln.quantity}
-			p.counts = append(p.counts, mine)
-			if latest, _ := p.latest(); latest == mine {
-				p.unsellable = min(p.unsellable, ln.quantity)
-			}
+			p.count(count{time: t, source: e.source, id: e.id, n: ln.quantity, net: e.net})
 		case e.kind == status:
 			p.unsellable += ln.quantity
 		default:
@@ -162,14 +159,37 @@ func (m *model) move(e *event, now ledger.Millis) ledger.Code {
 		}
 		did.unsellable[at] += p.unsellable - before
 	}
+	if e.kind == snapshot && e.complete && !voided {
+		rest := count{time: t, source: e.source, id: e.id, net: e.net}
+		for at, p := range m.positions {
+			if at.location == e.location && !slices.ContainsFunc(lines, func(ln eventLine) bool { return ln.sku == at.sku }) {
+				before := p.unsellable
+				p.count(rest)
+				did.unsellable[at] += p.unsellable - before
+			}
+		}
+		m.completes[e.location] = append(slices.Clip(m.completes[e.location]), rest)
+	}
 	if len(lines) > 0 && !voided {
-		m.handOver(e, lines, did, now)
+		m.committing(true, func() ledger.Millis {
+			m.handOver(e, lines, did, now)
+			return t
+		})
 	}
 	return ledger.OK
 }
 
+func (p *position) count(c count) {
+	c.seen = len(p.commits)
+	p.counts = append(p.counts, c)
+	if latest, _ := p.latest(); latest == c {
+		p.unsellable = min(p.unsellable, max(0, p.physical(c)))
+	}
+}
+
 // effect is what an event did beside moving and counting, to be undone.
 type effect struct {
+	time        ledger.Millis
 	unsellable  map[place]int
 	reservation string
 	fulfilled   map[place]int
@@ -192,7 +212,10 @@ func (m *model) void(e *event, now ledger.Millis) ledger.Code {
 		if _, twice := m.voids[target]; twice {
 			return ledger.AlreadyVoided
 		}
-		m.undo(target, did, now)
+		m.committing(true, func() ledger.Millis {
+			m.undo(target, did, now)
+			return did.time
+		})
 	} else if _, twice := m.voids[target]; twice {
 		return ledger.AlreadyVoided
 	}
@@ -207,6 +230,9 @@ func (m *model) undo(name string, did *effect, now ledger.Millis) {
 		p.unsellable -= did.unsellable[at]
 	}
 	m.undoDocument(name)
+	for loc, all := range m.completes {
+		m.completes[loc] = slices.DeleteFunc(slices.Clone(all), func(c count) bool { return c.source+"\x00"+c.id == name })
+	}
 	r := m.reservations[did.reservation]
 	if r == nil {
 		return

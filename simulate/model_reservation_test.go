@@ -208,10 +208,13 @@ func (o *opChange) apply(m *model) outcome {
 	if code != ledger.OK {
 		return refused(code)
 	}
-	m.leave(moves, o)
-	next.settle()
-	next.changedAt = o.now
-	m.reservations[o.id] = next
+	m.committing(o.op == ledger.KindFulfil, func() ledger.Millis {
+		t := m.leave(moves, o)
+		next.settle()
+		next.changedAt = o.now
+		m.reservations[o.id] = next
+		return t
+	})
 	if o.key != "" {
 		m.keys[o.key] = &keyUse{o.call, o.answer}
 	}
@@ -273,7 +276,7 @@ func (r *reservation) step(o *opChange) (moves []place, code ledger.Code) {
 }
 
 // leave moves goods out. Without a time they leave after every count accepted before.
-func (m *model) leave(moves []place, o *opChange) {
+func (m *model) leave(moves []place, o *opChange) ledger.Millis {
 	t := o.now
 	if o.time != 0 && o.time <= o.now+skew {
 		t = o.time
@@ -288,6 +291,7 @@ func (m *model) leave(moves []place, o *opChange) {
 		p := m.position(at)
 		p.moves = append(p.moves, move{t, "", -1})
 	}
+	return t
 }
 
 // amend makes the lines what the call says; what is fulfilled stays fulfilled.

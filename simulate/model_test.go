@@ -20,6 +20,7 @@ type model struct {
 	effects      map[string]*effect   // of stock events, by name
 	documents    map[string]*document // of goods under way; replaced, never changed in place
 	voids        map[string]bool      // names that were undone, or will be
+	completes    map[string][]count   // snapshots of all of a location: of a position that is new, each says 0
 	keys         map[string]*keyUse
 	letters      []*letter
 }
@@ -40,6 +41,7 @@ type place struct{ sku, location string }
 type position struct {
 	moves      []move
 	counts     []count
+	commits    []commit
 	unsellable int
 }
 
@@ -53,6 +55,16 @@ type count struct {
 	time       ledger.Millis
 	source, id string
 	n          int
+	net        bool
+	seen       int // how many changes of what is committed there were when it came
+}
+
+// commit is a change of what is committed. An event's is of its time whenever it comes,
+// a call's of when it was made.
+type commit struct {
+	time  ledger.Millis
+	event bool
+	n     int
 }
 
 // keyUse is the call that an idempotency key belongs to, and its answer.
@@ -77,15 +89,17 @@ type letter struct {
 
 func newModel() *model {
 	return &model{skus: map[string]bool{}, locations: map[string]bool{}, safety: map[place]int{}, positions: map[place]*position{},
-		reservations: map[string]*reservation{}, names: map[string]string{}, effects: map[string]*effect{}, documents: map[string]*document{}, voids: map[string]bool{}, keys: map[string]*keyUse{}}
+		reservations: map[string]*reservation{}, names: map[string]string{}, effects: map[string]*effect{}, documents: map[string]*document{}, voids: map[string]bool{},
+		completes: map[string][]count{}, keys: map[string]*keyUse{}}
 }
 
 // clone copies what apply changes.
 func (m *model) clone() *model {
 	c := &model{skus: maps.Clone(m.skus), locations: maps.Clone(m.locations), safety: maps.Clone(m.safety), positions: map[place]*position{},
-		reservations: map[string]*reservation{}, names: maps.Clone(m.names), effects: maps.Clone(m.effects), documents: maps.Clone(m.documents), voids: maps.Clone(m.voids), keys: maps.Clone(m.keys), letters: slices.Clone(m.letters)}
+		reservations: map[string]*reservation{}, names: maps.Clone(m.names), effects: maps.Clone(m.effects), documents: maps.Clone(m.documents), voids: maps.Clone(m.voids),
+		completes: maps.Clone(m.completes), keys: maps.Clone(m.keys), letters: slices.Clone(m.letters)}
 	for at, p := range m.positions {
-		c.positions[at] = &position{slices.Clip(p.moves), slices.Clip(p.counts), p.unsellable}
+		c.positions[at] = &position{slices.Clip(p.moves), slices.Clip(p.counts), slices.Clip(p.commits), p.unsellable}
 	}
 	for id, r := range m.reservations {
 		c.reservations[id] = r.clone()
@@ -97,6 +111,10 @@ func (m *model) position(at place) *position {
 	p := m.positions[at]
 	if p == nil {
 		p = &position{}
+		for _, c := range m.completes[at.location] {
+			c.seen = 0
+			p.counts = append(p.counts, c)
+		}
 		m.positions[at] = p
 	}
 	return p
@@ -114,13 +132,45 @@ func (p *position) latest() (count, bool) {
 
 func (p *position) onHand() int {
 	c, _ := p.latest()
-	n := c.n
+	n := p.physical(c)
 	for _, mv := range p.moves {
 		if mv.time > c.time {
 			n += mv.n
 		}
 	}
 	return n
+}
+
+// physical is what was there by a count: what it said and what it had deducted.
+func (p *position) physical(c count) int {
+	n := c.n
+	for i, k := range p.commits {
+		if c.net && k.time <= c.time && (i < c.seen || k.event) {
+			n += k.n
+		}
+	}
+	return n
+}
+
+// committing notes what do changes of what is committed.
+func (m *model) committing(event bool, do func() (time ledger.Millis)) {
+	sum := func(into map[place]int, sign int) {
+		for _, r := range m.reservations {
+			for _, ln := range r.lines {
+				into[ln.at] += sign * ln.committed
+			}
+		}
+	}
+	diff := map[place]int{}
+	sum(diff, -1)
+	t := do()
+	sum(diff, 1)
+	for at, n := range diff {
+		if n != 0 {
+			p := m.position(at)
+			p.commits = append(p.commits, commit{t, event, n})
+		}
+	}
 }
 
 func (m *model) figures(at place) (f ledger.Figures) {
