@@ -39,6 +39,7 @@ func randomDraft(rng *rand.Rand) *entryDraft {
 	}
 	for range rng.IntN(3) {
 		e.except(ExceptionCode(1+rng.IntN(int(exceptionCodeCount)-1)), SKU(rng.Uint32()), Location(rng.Uint32()), q(), q())
+		e.because(Millis(rng.Int64N(sixMax)), Cause(rng.IntN(int(causeCount))))
 	}
 	if rng.IntN(3) == 0 {
 		e.payload = []byte{0, 1, 2}

@@ -183,6 +183,7 @@ func (c *Count) settle(l *Ledger, e *entryDraft, ln *EntryLine, since map[SKU]hi
 	ln.Delta.OnHand = Qty(delta)
 	if delta != 0 {
 		e.except(CountDifference, ln.SKU, c.Location, Qty(believed), ln.Moved)
+		e.because(p.countedAt(), p.contradiction(t))
 	}
 	if ln.Moved < p.Unsellable {
 		e.except(CountBelowUnsellable, ln.SKU, c.Location, p.Unsellable, ln.Moved)

@@ -79,8 +79,11 @@ func (l *Ledger) settle(e *entryDraft) error {
 		if e.kind.movement() && ln.Moved != 0 {
 			if p == nil || e.time > p.countedAt() {
 				ln.Delta.OnHand = ln.Moved
-			} else if e.recordedAt-p.countedAt() > dayMillis && !e.kind.void() {
-				e.except(LateMovement, ln.SKU, ln.Location, 0, ln.Moved)
+			} else {
+				e.late = true
+				if e.recordedAt-p.countedAt() > dayMillis && !e.kind.void() {
+					e.except(LateMovement, ln.SKU, ln.Location, 0, ln.Moved)
+				}
 			}
 		}
 		after, ok := before.add(ln.Delta)
@@ -98,6 +101,7 @@ func (l *Ledger) settle(e *entryDraft) error {
 		}
 		if after.OnHand < 0 && before.OnHand >= 0 {
 			e.except(NegativeOnHand, ln.SKU, ln.Location, before.OnHand, after.OnHand)
+			e.because(0, e.kind.belowZero(before))
 		}
 	}
 	return nil
@@ -124,7 +128,7 @@ func (l *Ledger) warm(e *entryDraft) {
 }
 
 func (e *entryDraft) except(c ExceptionCode, sku SKU, loc Location, believed, counted Qty) {
-	e.exceptions = append(e.exceptions, Exception{c, sku, loc, believed, counted})
+	e.exceptions = append(e.exceptions, Exception{Code: c, SKU: sku, Location: loc, Believed: believed, Counted: counted})
 }
 
 // enter appends the draft to the journal and makes its effects. It cannot fail:

@@ -41,6 +41,7 @@ const (
 	KindHeartbeat
 	KindSaleVoid
 	KindStockVoid
+	KindExceptionResolved
 	kindCount
 )
 
@@ -54,6 +55,7 @@ var kindWords = [kindCount]string{
 	KindDeadLetter: "dead-letter", KindLetterClosed: "dead-letter.closed",
 	KindStatus: "wms.status", KindSnapshot: "erp.snapshot", KindHeartbeat: "feed.heartbeat",
 	KindSaleVoid: "pos.void", KindStockVoid: "wms.void",
+	KindExceptionResolved: "exception.resolved",
 }
 
 func (k Kind) String() string { return kindWords[k] }
@@ -136,6 +138,12 @@ var exceptionWords = [exceptionCodeCount]string{
 
 func (c ExceptionCode) String() string { return exceptionWords[c] }
 
+// ParseExceptionCode finds the code of that word.
+func ParseExceptionCode(word string) (ExceptionCode, bool) {
+	i := slices.Index(exceptionWords[1:], word)
+	return ExceptionCode(i + 1), i >= 0
+}
+
 // Exception is one reason for a second look, with what was believed and what was said.
 type Exception struct {
 	Code     ExceptionCode
@@ -143,6 +151,8 @@ type Exception struct {
 	Location Location
 	Believed Qty
 	Counted  Qty
+	Since    Millis // of a count that differed: the moment of the one before it, 0 if none
+	Cause    Cause  // what could be told when it was raised
 }
 
 // entryDraft is an entry being written: its effects are gathered, checked, then
@@ -158,7 +168,9 @@ type entryDraft struct {
 	lines       []EntryLine
 	exceptions  []Exception
 	payload     []byte
-	letter      Seq // with KindLetterClosed: the dead letter
+	letter      Seq      // with KindLetterClosed: the dead letter
+	missed      []missed // with KindDeadLetter: what it would have moved
+	late        bool     // a line tells of a movement that a count had in it already
 	encoded     []byte
 	warmed      int // keeps the reads of warm
 }
@@ -237,12 +249,8 @@ func (e *entryDraft) append(b []byte) []byte {
 	}
 	if flags&hasExceptions != 0 {
 		b = binary.AppendUvarint(b, uint64(len(e.exceptions)))
-		for _, x := range e.exceptions {
-			b = append(b, byte(x.Code))
-			b = binary.AppendUvarint(b, uint64(x.SKU))
-			b = binary.AppendUvarint(b, uint64(x.Location))
-			b = binary.AppendVarint(b, int64(x.Believed))
-			b = binary.AppendVarint(b, int64(x.Counted))
+		for i := range e.exceptions {
+			b = e.exceptions[i].append(b)
 		}
 	}
 	if flags&hasPayload != 0 {
@@ -375,12 +383,8 @@ func decodeEntryBare(seq Seq, b []byte, lines *[]EntryLine) (Entry, error) {
 		}
 	}
 	if flags&hasExceptions != 0 {
-		for range d.count(5) {
-			x := Exception{ExceptionCode(d.byte()), SKU(d.uint32()), Location(d.uint32()), d.qty(), d.qty()}
-			if x.Code == 0 || x.Code >= exceptionCodeCount {
-				d.fail()
-			}
-			e.Exceptions = append(e.Exceptions, x)
+		for range d.count(exceptionBytesMin) {
+			e.Exceptions = append(e.Exceptions, d.exception())
 		}
 	}
 	if flags&hasPayload != 0 {

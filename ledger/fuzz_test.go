@@ -31,6 +31,9 @@ var codecs = []codec{
 	{"reservation", reservationSeeds, readsReservation},
 	{"rules", ruleSeeds, readsRules},
 	{"dead letter", letterSeeds, readsLetter},
+	{"exceptions", raisedSeeds, readsRaised},
+	{"resolution", resolutionSeeds, readsResolution},
+	{"missed movement", missedSeeds, readsMissed},
 	{"offset", offsetSeeds, readsOffset},
 	{"name and key", fixedSeeds, readsFixed},
 	{"master data", masterSeeds, readsMaster},
@@ -282,6 +285,68 @@ func readsLetter(t *testing.T, b []byte) {
 		t.Fatalf("%+v: %v", d, err)
 	}
 	same(t, "the letter", back, d)
+}
+
+func raisedSeeds(rng *rand.Rand) (out [][]byte) {
+	for len(out) < 5 {
+		e := randomDraft(rng)
+		if notes := e.noted(nil, 7); len(e.exceptions) > 0 {
+			out = append(out, notes[0].value)
+		}
+	}
+	return out
+}
+
+func readsRaised(t *testing.T, b []byte) {
+	r, err := decodeRaised(b)
+	if err != nil {
+		return
+	}
+	again := r.append(nil)
+	if len(again) > len(b) {
+		t.Fatalf("%d bytes are written as %d", len(b), len(again))
+	}
+	back, err := decodeRaised(again)
+	if err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	same(t, "the exceptions", back, r)
+}
+
+func resolutionSeeds(*rand.Rand) [][]byte {
+	r := Resolution{Exception: ExceptionID{88, 2}, Seq: 90, At: testStart, By: "é", Note: "counted again"}
+	return [][]byte{r.append(nil), (&Resolution{}).append(nil)}
+}
+
+func readsResolution(t *testing.T, b []byte) {
+	r, err := decodeResolution(b)
+	if err != nil {
+		return
+	}
+	back, err := decodeResolution(r.append(nil))
+	if err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	same(t, "the resolution", back, r)
+}
+
+func missedSeeds(*rand.Rand) [][]byte {
+	n := (&missed{1, 2, CauseVoid, testStart, -3}).note(7)
+	return [][]byte{append(n.key, n.value...)}
+}
+
+func readsMissed(t *testing.T, b []byte) {
+	key, value := b[:min(len(b), 17)], b[min(len(b), 17):]
+	m, err := decodeMissed(key, value)
+	if err != nil {
+		return
+	}
+	n := (&missed{1, 2, m.Cause, m.Time, m.Moved}).note(m.Seq)
+	back, err := decodeMissed(n.key, n.value)
+	if err != nil {
+		t.Fatalf("%+v: %v", m, err)
+	}
+	same(t, "the movement", back, m)
 }
 
 func offsetSeeds(*rand.Rand) [][]byte {

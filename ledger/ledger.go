@@ -118,6 +118,7 @@ type Ledger struct {
 	// again if it moved in between.
 	evictions atomic.Uint64
 
+	resolving    sync.Mutex // one resolution of an exception at a time, until it is durable; taken before all others
 	sweepMu      sync.Mutex // one sweeper of deadlines at a time
 	checkpointMu sync.Mutex // one checkpoint at a time
 	checkpointed Seq        // every change up to here is in pages; guarded by checkpointMu
@@ -242,6 +243,7 @@ type Command interface {
 type Result struct {
 	Seq         Seq          // the entry that answers
 	Reservation *Reservation // the reservation after the entry; nil for other commands
+	Resolution  *Resolution  // of a ResolveException
 	Movement    Seq          // the entry by which a KindFulfil moved stock; 0: it moved none
 	Replayed    bool         // the call was made before: this is its first answer
 	StateNow    State        // with Replayed: the reservation's state now

@@ -40,8 +40,45 @@ func (l *Ledger) Prune() error {
 	}); err != nil {
 		return err
 	}
+	if err := l.pruneNotes(); err != nil {
+		return err
+	}
 	l.pruned = today
 	return nil
+}
+
+// pruneNotes drops index records of entries that are no longer kept, which lie by location
+// or position.
+func (l *Ledger) pruneNotes() error {
+	first, err := l.firstKept()
+	if err != nil {
+		return err
+	}
+	for _, prefix := range []byte{prefixRaisedAt, prefixMissed} {
+		d := deleter{l: l, batch: l.db.NewBatch()}
+		if err := d.end(scan(l.db, span(prefix), func(k, _ []byte) error {
+			if len(k) < 8 || Seq(binary.BigEndian.Uint64(k[len(k)-8:])) >= first {
+				return d.goOn()
+			}
+			return d.delete(k)
+		})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstKept is the first entry of the journal as it is kept, 0 while it is empty.
+func (l *Ledger) firstKept() (Seq, error) {
+	it, err := l.db.NewIter(span(prefixBlock))
+	if err != nil {
+		return 0, err
+	}
+	first := Seq(0)
+	if it.First() && len(it.Key()) == 9 {
+		first = Seq(binary.BigEndian.Uint64(it.Key()[1:]))
+	}
+	return first, errors.Join(it.Error(), it.Close())
 }
 
 // pruneJournal drops blocks that were written before the moment, but none that a
@@ -74,7 +111,7 @@ func (l *Ledger) pruneJournal(before Millis) error {
 	}
 	batch := l.db.NewBatch()
 	defer batch.Close()
-	for prefix, to := range map[byte]Seq{prefixBlock: upTo, prefixException: upTo, prefixDeadLetter: upTo} {
+	for prefix, to := range map[byte]Seq{prefixBlock: upTo, prefixException: upTo, prefixResolution: upTo, prefixDeadLetter: upTo} {
 		if err := batch.DeleteRange([]byte{prefix}, seqKey(prefix, to), nil); err != nil {
 			return err
 		}
