@@ -59,6 +59,7 @@ type kafkaConfig struct {
 	TopicAvailability string   `default:"onhand.availability" help:"Topic of each position's latest state (${default})."`
 	TopicFreshness    string   `default:"onhand.freshness" help:"Topic of signals for replenishment (${default})."`
 	PublishRate       int      `default:"50000" help:"Positions a second whose changes are published at most while more than 1,000 changes a second come in (${default}). Beyond it the outgoing topics lag, and changes of one position become one message."`
+	TopicExceptions   string   `default:"onhand.exceptions" help:"Topic of what wants a person's eye, and of what became of it (${default})."`
 	TopicDeadLetters  string   `default:"onhand.dead-letters" help:"Topic of records that could not be applied (${default})."`
 }
 

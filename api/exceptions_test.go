@@ -48,8 +48,8 @@ func TestExceptions(t *testing.T) {
 	sh.clock.Advance(1000)
 	sh.stock("a", "x", 4)
 	sh.sell("3", "a", "y", "09:59:30", 1)
-	const all = "8 negative-on-hand a -1 <nil> open; 7 count-difference a 7 <nil> open; 6-1 negative-on-hand kg -0.5 <nil> open; " +
-		"6 reservation-mismatch <nil> <nil> <nil> open; 5 negative-on-hand a -2 <nil> open"
+	const all = "9 negative-on-hand a -1 <nil> open; 8 count-difference a 7 <nil> open; 7-1 negative-on-hand kg -0.5 <nil> open; " +
+		"7 reservation-mismatch <nil> <nil> <nil> open; 6 negative-on-hand a -2 <nil> open"
 	for _, limit := range []int{1, 2, 3, 4, 100} {
 		if got := sh.raised("", limit); got != all {
 			t.Errorf("limit %d:\ngot  %s\nwant %s", limit, got, all)
@@ -67,22 +67,22 @@ func TestExceptions(t *testing.T) {
 			}
 		}
 	}
-	f("?location=x", "7 6-1 6 5")
-	f("?location=y,x", "8 7 6-1 6 5")
-	f("?sku=kg", "6-1")
-	f("?category=dairy", "6-1")
+	f("?location=x", "8 7-1 7 6")
+	f("?location=y,x", "9 8 7-1 7 6")
+	f("?sku=kg", "7-1")
+	f("?category=dairy", "7-1")
 	f("?category=none", "")
-	f("?code=negative-on-hand&location=x", "6-1 5")
-	f("?min_size=0.5", "8 7 6-1 5")
-	f("?min_size=0.501", "8 7 5")
-	f("?since=2026-11-23T10:00:01Z", "8 7")
+	f("?code=negative-on-hand&location=x", "7-1 6")
+	f("?min_size=0.5", "9 8 7-1 6")
+	f("?min_size=0.501", "9 8 6")
+	f("?since=2026-11-23T10:00:01Z", "9 8")
 	f("?since=2026-11-23T10:00:01.001Z", "")
 	f("?cause=late-event", "")
 	f("?state=resolved", "")
-	f("?state=open&code=count-difference", "7")
-	sh.gives("GET", "/v1/exceptions?code=count-difference&min_seq=1", "", 200, `{"items":[{"id":"7","seq":7,"time":"2026-11-23T10:00:01.000Z","recorded_at":"2026-11-23T10:00:01.000Z",`+
+	f("?state=open&code=count-difference", "8")
+	sh.gives("GET", "/v1/exceptions?code=count-difference&min_seq=1", "", 200, `{"items":[{"id":"8","seq":8,"time":"2026-11-23T10:00:01.000Z","recorded_at":"2026-11-23T10:00:01.000Z",`+
 		`"code":"count-difference","sku":"a","location":"x","believed":-3,"counted":4,"difference":7,"cause":null,"event":{"source":"wms","id":"1"},`+
-		`"state":"open","resolved_at":null,"note":null,"by":null}],"next":null}`)
+		`"state":"open","resolved_seq":null,"resolved_at":null,"note":null,"by":null}],"next":null}`)
 	for _, query := range []string{"cursor=eA", "code=none", "code=", "cause=none", "since=yesterday", "min_size=-1", "min_size=x", "min_size=0.0001", "state=", "state=shut", "size=1", "sku=a&sku=kg"} {
 		sh.refuses("GET", "/v1/exceptions?"+query, "", "400 invalid-request")
 	}
@@ -186,7 +186,7 @@ func TestResolveException(t *testing.T) {
 	if got := sh.raised("?state=open", 10); got != "" {
 		t.Error(got)
 	}
-	if got := sh.call("GET", "/v1/exceptions/"+id, "").body; !strings.Contains(got, `"state":"resolved","resolved_at":"2026-11-23T10:00:00.500Z","note":"found it","by":"ann"`) {
+	if got := sh.call("GET", "/v1/exceptions/"+id, "").body; !strings.Contains(got, `"state":"resolved","resolved_seq":5,"resolved_at":"2026-11-23T10:00:00.500Z","note":"found it","by":"ann"`) {
 		t.Error(got)
 	}
 }

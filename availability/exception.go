@@ -36,9 +36,10 @@ func AppendException(b []byte, l *ledger.Ledger, r *ledger.Raised) []byte {
 		b = append(b, '}')
 	}
 	if r.Resolution == nil {
-		return append(b, `,"state":"open","resolved_at":null,"note":null,"by":null}`...)
+		return append(b, `,"state":"open","resolved_seq":null,"resolved_at":null,"note":null,"by":null}`...)
 	}
-	b = append(b, `,"state":"resolved",`...)
+	b = append(b, `,"state":"resolved","resolved_seq":`...)
+	b = append(strconv.AppendUint(b, uint64(r.Resolution.Seq), 10), ',')
 	return append(appendResolution(b, r.Resolution), '}')
 }
 

@@ -34,7 +34,10 @@ func ParseExceptionID(s string) (x ExceptionID, ok bool) {
 		i, err = strconv.ParseUint(index, 10, 31)
 	}
 	x = ExceptionID{Seq(n), int(i)}
-	return x, err == nil && n != 0 && x.String() == s
+	if err != nil || n == 0 || x.String() != s {
+		return ExceptionID{}, false
+	}
+	return x, true
 }
 
 func (x ExceptionID) before(y ExceptionID) bool {
@@ -177,10 +180,21 @@ func (l *Ledger) Exception(id ExceptionID) (r Raised, ok bool, err error) {
 		return Raised{}, false, err
 	}
 	r = rec.raised(id)
-	if r.Cause, err = l.cause(&r); err == nil {
-		r.Resolution, err = l.resolution(id)
-	}
+	err = l.Explain(&r)
 	return r, err == nil, err
+}
+
+// Explain fills in an exception's cause, as it can be told now, and what became of it.
+func (l *Ledger) Explain(r *Raised) (err error) {
+	if r.Resolution, err = l.resolution(r.ID); err == nil {
+		r.Cause, err = l.cause(r)
+	}
+	return err
+}
+
+// Raised is one of the entry's exceptions, without what Explain fills in.
+func (e *Entry) Raised(index int) Raised {
+	return Raised{ID: ExceptionID{e.Seq, index}, Time: e.Time, RecordedAt: e.RecordedAt, Source: e.Source, EventID: e.EventID, Exception: e.Exceptions[index]}
 }
 
 func (r *raisedRecord) raised(id ExceptionID) Raised {
