@@ -23,6 +23,7 @@ var routes = []route{
 	at("/v1/reservations/*", "GET", (*request).getReservation),
 	at("/v1/reservations/*/*", "POST", (*request).postTransition),
 	at("/v1/events", "POST", (*request).postEvents),
+	at("/v1/positions/*/*", "GET", (*request).getPosition),
 	at("/v1/positions/*/*/entries", "GET", (*request).getEntries),
 	at("/v1/freshness", "GET", (*request).getFreshness),
 	endlessAt("/v1/feed", (*request).getFeed),

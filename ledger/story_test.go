@@ -210,6 +210,8 @@ func (s *story) play(t *testing.T, d *datadriven.TestData) string {
 		return s.exceptions()
 	case "resolve":
 		return s.resolve()
+	case "past":
+		return s.past()
 	case "position":
 		return s.position()
 	case "history":
@@ -427,6 +429,31 @@ func (s *story) position() string {
 		out += ", as of " + clockFace(row.AsOf)
 	}
 	return out + "\n"
+}
+
+func (s *story) past() string {
+	at := ledger.Millis(0)
+	if s.has("time") {
+		at = s.at("time")
+	}
+	p, err := s.l.PositionAt(s.sku(s.text("sku")), s.loc(s.text("at")), ledger.Seq(s.number("seq")), at, s.clock.Now())
+	if err != nil {
+		return "error: " + err.Error() + "\n"
+	}
+	out := "then unknown"
+	if p.Known != nil {
+		out = fmt.Sprintf("then %s since entry %d", figures(p.Known.Figures), p.Known.Seq)
+	}
+	for _, r := range p.Reservations {
+		out += fmt.Sprintf("\n  %s held %d, committed %d", r.ID, r.Held, r.Committed)
+	}
+	if !p.Complete {
+		out += "\n  and more"
+	}
+	if p.Now == nil {
+		return out + "\nnow unknown\n"
+	}
+	return out + "\nnow " + figures(*p.Now) + "\n"
 }
 
 func (s *story) history() string {
