@@ -134,6 +134,10 @@ func (e *entryDraft) except(c ExceptionCode, sku SKU, loc Location, believed, co
 // enter appends the draft to the journal and makes its effects. It cannot fail:
 // everything was checked, and the caller still holds the shards.
 func (l *Ledger) enter(e *entryDraft) Seq {
+	if e.kind.absolute() {
+		e.tally = l.tally(e.lines, e.exceptions)
+		countedRecords(e.kind, e.tally)
+	}
 	seq := l.journal.append(e)
 	for i := range e.lines {
 		ln := &e.lines[i]

@@ -170,6 +170,7 @@ type entryDraft struct {
 	payload     []byte
 	letter      Seq      // with KindLetterClosed: the dead letter
 	missed      []missed // with KindDeadLetter: what it would have moved
+	tally       Tally    // of a count
 	late        bool     // a line tells of a movement that a count had in it already
 	encoded     []byte
 	warmed      int // keeps the reads of warm

@@ -33,6 +33,7 @@ var codecs = []codec{
 	{"dead letter", letterSeeds, readsLetter},
 	{"exceptions", raisedSeeds, readsRaised},
 	{"resolution", resolutionSeeds, readsResolution},
+	{"accuracy", accuracySeeds, readsAccuracy},
 	{"missed movement", missedSeeds, readsMissed},
 	{"offset", offsetSeeds, readsOffset},
 	{"name and key", fixedSeeds, readsFixed},
@@ -328,6 +329,26 @@ func readsResolution(t *testing.T, b []byte) {
 		t.Fatalf("%+v: %v", r, err)
 	}
 	same(t, "the resolution", back, r)
+}
+
+func accuracySeeds(*rand.Rand) [][]byte {
+	b := accuracyBucket{Tally{7, 6, 5}, 9, false}
+	return [][]byte{b.append(accuracyKey{3, 4, "wms"}.append(nil)[:7]), nil}
+}
+
+func readsAccuracy(t *testing.T, b []byte) {
+	k, v := b[:min(len(b), 7)], b[min(len(b), 7):]
+	key, bucket, err := decodeAccuracy(k, v)
+	if err != nil {
+		return
+	}
+	key.source = "wms"
+	k2, b2, err := decodeAccuracy(key.append(nil), bucket.append(nil))
+	if err != nil {
+		t.Fatalf("%+v: %v", bucket, err)
+	}
+	same(t, "the key", k2, key)
+	same(t, "the tally", b2, bucket)
 }
 
 func missedSeeds(*rand.Rand) [][]byte {

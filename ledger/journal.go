@@ -75,6 +75,8 @@ type journal struct {
 	room    *sync.Cond
 	kick    chan struct{}
 
+	accuracies accuracies // guarded by mu
+
 	made    atomic.Uint64 // the latest seq given; its change is made once its shards are unlocked
 	durable atomic.Uint64
 	since   atomic.Int64      // when the commit under way began, in ns of the wall clock; 0: none is
@@ -125,6 +127,9 @@ func (j *journal) appendThen(e *entryDraft, effect func(Seq)) Seq {
 	b.ends = append(b.ends, uint32(len(b.body)))
 	j.waiting += len(e.encoded)
 	b.notes = e.noted(b.notes, seq)
+	if e.tally.Counted > 0 {
+		j.accuracies.add(accuracyKey{dayOf(e.recordedAt), Location(e.id), e.event.Source}, seq, e.tally)
+	}
 	if e.kind == KindDeadLetter {
 		b.marks = append(b.marks, mark{prefixDeadLetter, seq, false})
 	}

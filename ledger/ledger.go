@@ -34,6 +34,10 @@ type Options struct {
 	FinishedKeepMillis   Millis // how long finished reservations can be looked up; default 8 days
 	KeyKeepMillis        Millis // how long idempotency keys are kept; default 48 h
 
+	// By how much a figure may differ from its count and still be called accurate: so many
+	// units, or so many percent of what was counted. Default 0 and 0: not at all.
+	AccuracyUnits, AccuracyPercent float64
+
 	CheckpointEvery  time.Duration // between checkpoints; default 30 s, negative: only when asked
 	CheckpointBytes  int64         // journal bytes after which one is made sooner; default 256 MiB
 	QueueBytesMax    int           // journal bytes that may wait for the disk; default 32 MiB

@@ -22,7 +22,7 @@ func (l *Ledger) recover() error {
 	}{
 		{"checkpoint", l.loadCheckpoint}, {"master data", l.loadMaster}, {"rules", l.loadRules},
 		{"pages", l.loadPages}, {"reservations", l.loadReservations}, {"names of events", l.loadNames}, {"voids", l.loadVoids},
-		{"feeds", l.loadFeeds}, {"journal", l.replayJournal},
+		{"feeds", l.loadFeeds}, {"accuracy", l.loadAccuracy}, {"journal", l.replayJournal},
 		{"the copy of the journal's head", l.checkHead},
 	}
 	for _, s := range steps {
@@ -308,6 +308,11 @@ func (l *Ledger) remake(e *Entry) error {
 				return errors.New("a void does not say what it undoes")
 			}
 			l.voids.put(target, seen{seqDay: packSeqDay(e.Seq, e.SaidTime)})
+		}
+	}
+	if e.Kind.absolute() {
+		if t := l.tally(e.Lines, e.Exceptions); t.Counted > 0 {
+			l.journal.accuracies.add(accuracyKey{dayOf(e.RecordedAt), Location(e.ID), e.Source}, e.Seq, t)
 		}
 	}
 	if e.Key != (CallKey{}) {
