@@ -30,6 +30,7 @@ var routes = []route{
 	at("/v1/exceptions", "GET", (*request).listExceptions),
 	at("/v1/exceptions/*", "GET", (*request).getException),
 	at("/v1/exceptions/*/resolve", "POST", (*request).resolveException),
+	at("/v1/sources", "GET", (*request).listSources),
 	at("/v1/accuracy", "GET", (*request).getAccuracy),
 	at("/v1/dead-letters", "GET", (*request).getDeadLetters),
 	at("/v1/locations", "GET", (*request).listLocations),

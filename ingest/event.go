@@ -27,6 +27,7 @@ type decoder struct {
 	hasData                                  bool
 	kind                                     kind
 	time                                     ledger.Millis
+	sequence                                 uint64 // one more than the number that the source gives it, 0: none
 
 	// Of movements, counts, heartbeats and voids.
 	location, reservation, inbound, reason []byte
@@ -54,7 +55,7 @@ type decoder struct {
 func (d *decoder) reset() {
 	d.specVersion, d.eventType, d.source, d.id, d.said = nil, nil, nil, nil, nil
 	d.location, d.reservation, d.inbound, d.reason, d.voids = nil, nil, nil, nil, nil
-	d.kind, d.time, d.moment, d.hasData, d.hasMoment = kindUnknown, 0, 0, false, false
+	d.kind, d.time, d.sequence, d.moment, d.hasData, d.hasMoment = kindUnknown, 0, 0, 0, false, false
 	d.item, d.place, d.policy = ledger.SKUInfo{}, ledger.LocationInfo{}, policy{}
 	d.lines, d.exceptions = d.lines[:0], d.exceptions[:0]
 	if cap(d.lines) > linesKept {
@@ -133,6 +134,10 @@ func (d *decoder) readStructured(value []byte) error {
 			d.id = r.Text()
 		case "time":
 			d.said = r.Text()
+		case "sequence":
+			if r.Kind() == jsonread.String {
+				d.sequence = parseSequence(r.Text())
+			}
 		case "data":
 			d.hasData = true
 			if d.eventType == nil {
@@ -163,6 +168,9 @@ func (d *decoder) readBinary(value []byte, headers []ledger.Header) error {
 			to = &d.id
 		case "ce_time":
 			to = &d.said
+		case "ce_sequence":
+			d.sequence = parseSequence(h.Value)
+			continue
 		default:
 			continue
 		}
@@ -174,6 +182,22 @@ func (d *decoder) readBinary(value []byte, headers []ledger.Header) error {
 	d.kind = kindOf(d.eventType)
 	d.hasData = true
 	return d.readInner(value)
+}
+
+// parseSequence reads the number that a source gives its event, and adds one. What is no
+// number of up to 18 digits says nothing, like any attribute that is not known.
+func parseSequence(text []byte) uint64 {
+	if len(text) == 0 || len(text) > 18 {
+		return 0
+	}
+	n := uint64(0)
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n + 1
 }
 
 func (d *decoder) readInner(data []byte) error {

@@ -158,6 +158,9 @@ func (l *Ledger) cause(r *Raised) (Cause, error) {
 		if c := r.explain(all); c != NoCause {
 			return c, nil
 		}
+		if r.Cause == NoCause && l.gapBefore(r.Location, r.Since, r.Time) {
+			return CauseSequenceGap, nil
+		}
 	case strings.HasPrefix(r.Code.String(), "transfer-"):
 		return CauseTransferDiscrepancy, nil
 	}

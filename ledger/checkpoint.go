@@ -129,7 +129,7 @@ func (l *Ledger) checkpointPace() int64 {
 }
 
 func (w *checkpointWriter) run() error {
-	for _, step := range []func() error{w.master, w.rules, w.pages, w.reservations, w.names, w.voids, w.keys, w.feeds, w.accuracy} {
+	for _, step := range []func() error{w.master, w.rules, w.pages, w.reservations, w.names, w.voids, w.keys, w.feeds, w.accuracy, w.sources} {
 		if err := step(); err != nil {
 			return err
 		}

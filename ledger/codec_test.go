@@ -15,6 +15,7 @@ func randomDraft(rng *rand.Rand) *entryDraft {
 	if rng.IntN(2) == 0 {
 		e.name(EventName{Source: "pos/0042/till-3", ID: "000123", Time: e.recordedAt - Millis(rng.IntN(100_000)), Content: rng.Uint64()})
 		e.time -= Millis(rng.IntN(3))
+		e.event.Sequence = uint64(rng.IntN(3))
 		e.id = rng.Uint32N(100)
 	}
 	if rng.IntN(2) == 0 {
@@ -59,6 +60,7 @@ func TestEntriesReadBack(t *testing.T) {
 			Lines: e.lines, Exceptions: e.exceptions, Payload: e.payload}
 		if !e.event.isZero() {
 			want.Source, want.EventID, want.Content, want.SaidTime = e.event.Source, e.event.ID, e.event.Content, e.event.Time
+			want.Sequence = e.event.Sequence
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("read back\n%+v\nof\n%+v", got, want)

@@ -88,6 +88,7 @@ type Entry struct {
 	Source      string // of an event
 	EventID     string
 	Content     uint64
+	Sequence    uint64 // where the source numbers its events, one more than the number
 	ID          uint32 // the SKU or location of a change of master data; an event's location
 	Key         CallKey
 	Reservation *Reservation // the reservation after the entry
@@ -196,6 +197,14 @@ func (e *entryDraft) free() {
 	}
 }
 
+// place is the location that the draft's event tells of, 0 if none.
+func (e *entryDraft) place() Location {
+	if !e.kind.tells() {
+		return 0
+	}
+	return Location(e.id)
+}
+
 func (e *entryDraft) name(n EventName) {
 	if !n.isZero() {
 		e.event, e.time = n, n.Time
@@ -209,6 +218,7 @@ const (
 	hasExceptions
 	hasPayload
 	hasID
+	hasSequence
 	hasEnd // and above: not known
 )
 
@@ -226,6 +236,7 @@ func (e *entryDraft) append(b []byte) []byte {
 	flag(hasExceptions, len(e.exceptions) > 0)
 	flag(hasPayload, e.payload != nil)
 	flag(hasID, e.id != 0)
+	flag(hasSequence, e.event.Sequence != 0)
 	b = append(b, byte(e.kind), flags)
 	b = binary.AppendUvarint(b, uint64(e.recordedAt))
 	b = binary.AppendVarint(b, int64(e.recordedAt-e.time))
@@ -234,6 +245,9 @@ func (e *entryDraft) append(b []byte) []byte {
 		b = appendString(b, e.event.ID)
 		b = binary.BigEndian.AppendUint64(b, e.event.Content)
 		b = binary.AppendVarint(b, int64(e.time-e.event.Time)) // not 0 where the event's clock was ahead
+	}
+	if flags&hasSequence != 0 {
+		b = binary.AppendUvarint(b, e.event.Sequence)
 	}
 	if flags&hasID != 0 {
 		b = binary.AppendUvarint(b, uint64(e.id))
@@ -360,6 +374,11 @@ func decodeEntryBare(seq Seq, b []byte, lines *[]EntryLine) (Entry, error) {
 		}
 		e.Content = d.fixed64()
 		e.SaidTime = e.Time - Millis(d.varint())
+	}
+	if flags&hasSequence != 0 {
+		if e.Sequence = d.uvarint(); e.Sequence == 0 || flags&hasEvent == 0 {
+			d.fail()
+		}
 	}
 	if flags&hasID != 0 {
 		e.ID = d.uint32()

@@ -34,6 +34,7 @@ var codecs = []codec{
 	{"exceptions", raisedSeeds, readsRaised},
 	{"resolution", resolutionSeeds, readsResolution},
 	{"accuracy", accuracySeeds, readsAccuracy},
+	{"source", sourceSeeds, readsSource},
 	{"missed movement", missedSeeds, readsMissed},
 	{"offset", offsetSeeds, readsOffset},
 	{"name and key", fixedSeeds, readsFixed},
@@ -92,7 +93,7 @@ func entrySeeds(rng *rand.Rand) (out [][]byte) {
 // redraft is the draft that e was written from.
 func (e *Entry) redraft() *entryDraft {
 	return &entryDraft{kind: e.Kind, time: e.Time, recordedAt: e.RecordedAt, id: e.ID, key: e.Key, reservation: e.Reservation,
-		event: EventName{Source: e.Source, ID: e.EventID, Time: e.SaidTime, Content: e.Content}, lines: e.Lines, exceptions: e.Exceptions, payload: e.Payload}
+		event: EventName{Source: e.Source, ID: e.EventID, Time: e.SaidTime, Content: e.Content, Sequence: e.Sequence}, lines: e.Lines, exceptions: e.Exceptions, payload: e.Payload}
 }
 
 func readsEntry(t *testing.T, b []byte) {
@@ -329,6 +330,32 @@ func readsResolution(t *testing.T, b []byte) {
 		t.Fatalf("%+v: %v", r, err)
 	}
 	same(t, "the resolution", back, r)
+}
+
+func sourceSeeds(*rand.Rand) [][]byte {
+	var t sources
+	for i, n := range []uint64{4, 9, 7, 20} {
+		t.saw(&EventName{Source: "till", Time: testStart, Sequence: n}, Seq(i+1), KindSale, 3, testStart+Millis(i)*100_000)
+	}
+	return [][]byte{t.byName["till"].append(nil), new(source).append(nil)}
+}
+
+func readsSource(t *testing.T, b []byte) {
+	s, err := decodeSource(b)
+	if err != nil {
+		return
+	}
+	back, err := decodeSource(s.append(nil))
+	if err != nil {
+		t.Fatalf("%+v: %v", s, err)
+	}
+	same(t, "the source", back, s)
+	for i := range uint64(100) { // whatever was read, it takes what comes
+		s.Numbering.saw(i*3+1, testStart, 1, true)
+	}
+	if s.Rates(testStart); len(s.gaps) > gapsMax {
+		t.Fatalf("%d gaps", len(s.gaps))
+	}
 }
 
 func accuracySeeds(*rand.Rand) [][]byte {

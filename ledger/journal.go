@@ -76,6 +76,7 @@ type journal struct {
 	kick    chan struct{}
 
 	accuracies accuracies // guarded by mu
+	sources    sources    // guarded by mu
 
 	made    atomic.Uint64 // the latest seq given; its change is made once its shards are unlocked
 	durable atomic.Uint64
@@ -129,6 +130,9 @@ func (j *journal) appendThen(e *entryDraft, effect func(Seq)) Seq {
 	b.notes = e.noted(b.notes, seq)
 	if e.tally.Counted > 0 {
 		j.accuracies.add(accuracyKey{dayOf(e.recordedAt), Location(e.id), e.event.Source}, seq, e.tally)
+	}
+	if !e.event.isZero() {
+		j.sources.saw(&e.event, seq, e.kind, e.place(), e.recordedAt)
 	}
 	if e.kind == KindDeadLetter {
 		b.marks = append(b.marks, mark{prefixDeadLetter, seq, false})

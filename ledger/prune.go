@@ -43,6 +43,9 @@ func (l *Ledger) Prune() error {
 	if err := l.pruneNotes(); err != nil {
 		return err
 	}
+	if err := l.pruneSources(now - l.opts.JournalKeepMillis); err != nil {
+		return err
+	}
 	if err := l.pruneAccuracy(dayOf(now - l.opts.JournalKeepMillis)); err != nil {
 		return err
 	}

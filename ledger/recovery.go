@@ -22,7 +22,7 @@ func (l *Ledger) recover() error {
 	}{
 		{"checkpoint", l.loadCheckpoint}, {"master data", l.loadMaster}, {"rules", l.loadRules},
 		{"pages", l.loadPages}, {"reservations", l.loadReservations}, {"names of events", l.loadNames}, {"voids", l.loadVoids},
-		{"feeds", l.loadFeeds}, {"accuracy", l.loadAccuracy}, {"journal", l.replayJournal},
+		{"feeds", l.loadFeeds}, {"accuracy", l.loadAccuracy}, {"sources", l.loadSources}, {"journal", l.replayJournal},
 		{"the copy of the journal's head", l.checkHead},
 	}
 	for _, s := range steps {
@@ -295,6 +295,11 @@ func (l *Ledger) remake(e *Entry) error {
 		if e.Kind != KindDeadLetter {
 			l.names.shard(h).put(h, seen{e.Content, packSeqDay(e.Seq, e.SaidTime)})
 		}
+		loc := Location(0)
+		if e.Kind.tells() {
+			loc = Location(e.ID)
+		}
+		l.journal.sources.saw(&EventName{Source: e.Source, Time: e.SaidTime, Sequence: e.Sequence}, e.Seq, e.Kind, loc, e.RecordedAt)
 		if e.Kind.tells() {
 			t := e.Time
 			if e.Kind.void() { // that is of what it undoes

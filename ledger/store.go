@@ -37,6 +37,7 @@ const (
 	prefixFeed        = 'W' // location, source → last event time
 	prefixException   = 'X' // seq of each entry with exceptions → what a list tells of them
 	prefixAccuracy    = 'a' // day, location, source → how right figures were when counted
+	prefixSource      = 's' // source → how it does
 	prefixMissed      = 'm' // SKU, location, seq → a movement that on hand did not take
 	prefixResolution  = 'r' // seq, which of its exceptions → what a person found of it
 	prefixRaisedAt    = 'x' // location, seq of an entry with exceptions there
