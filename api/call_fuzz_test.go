@@ -30,6 +30,8 @@ func FuzzCall(f *testing.F) {
 		{"GET", "/v1/positions/a/l1?at=seq:14", ""},
 		{"GET", "/v1/exceptions?location=l1&min_size=0.5&state=open&since=2026-11-23T10:00:00Z&limit=1", ""},
 		{"GET", "/v1/exceptions/12", ""},
+		{"GET", "/v1/accuracy?by=source&since=2026-11-23T10:00:00Z&location=l1", ""},
+		{"GET", "/v1/sources?limit=1", ""},
 		{"POST", "/v1/exceptions/12/resolve", `{"note":"x","by":"y"}`},
 		{"HEAD", "/v1/availability/a%2F%zz?location=,,&fields=x", ""},
 	} {

@@ -132,7 +132,9 @@ func (j *journal) appendThen(e *entryDraft, effect func(Seq)) Seq {
 		j.accuracies.add(accuracyKey{dayOf(e.recordedAt), Location(e.id), e.event.Source}, seq, e.tally)
 	}
 	if !e.event.isZero() {
-		j.sources.saw(&e.event, seq, e.kind, e.place(), e.recordedAt)
+		if odd := j.sources.saw(&e.event, seq, e.kind, e.place(), e.recordedAt); odd != 0 {
+			odd.count()
+		}
 	}
 	if e.kind == KindDeadLetter {
 		b.marks = append(b.marks, mark{prefixDeadLetter, seq, false})

@@ -45,13 +45,22 @@ type sources struct {
 	gapsAt map[Location]map[*source]struct{} // who has a gap whose end was seen there
 }
 
-// saw notes an event: its own time, and the entry's. It is called for every event, under
-// the journal's lock: it must stay cheap.
-func (t *sources) saw(n *EventName, seq Seq, k Kind, loc Location, recordedAt Millis) {
+// oddity is what is unusual about an event; most have none.
+type oddity uint8
+
+const (
+	aheadOfClock oddity = 1 << iota
+	outOfOrder
+	foundGap
+)
+
+// saw notes an event: its own time, and the entry's, and tells what is unusual about it. It
+// is called for every event, under the journal's lock: it must stay cheap.
+func (t *sources) saw(n *EventName, seq Seq, k Kind, loc Location, recordedAt Millis) (odd oddity) {
 	s := t.byName[n.Source]
 	if s == nil {
 		if len(t.byName) >= sourcesMax {
-			return
+			return 0
 		}
 		if t.byName == nil {
 			t.byName = make(map[string]*source)
@@ -60,7 +69,7 @@ func (t *sources) saw(n *EventName, seq Seq, k Kind, loc Location, recordedAt Mi
 		t.byName[s.Source] = s
 	}
 	if seq <= s.seq {
-		return // a replay, and it was in what the checkpoint wrote
+		return 0 // a replay, and it was in what the checkpoint wrote
 	}
 	s.seq = seq
 	if !s.fresh {
@@ -75,6 +84,7 @@ func (t *sources) saw(n *EventName, seq Seq, k Kind, loc Location, recordedAt Mi
 	s.LastArrivalAt = max(s.LastArrivalAt, recordedAt)
 	s.rates.count(recordedAt)
 	if ahead := n.Time - recordedAt; ahead > 0 {
+		odd |= aheadOfClock
 		s.Ahead++
 		s.AheadMax = max(s.AheadMax, ahead)
 	}
@@ -87,17 +97,20 @@ func (t *sources) saw(n *EventName, seq Seq, k Kind, loc Location, recordedAt Mi
 	if inOrder {
 		s.LastEventAt = at
 	} else {
+		odd |= outOfOrder
 		s.OutOfOrder++
 	}
 	if n.Sequence != 0 {
 		found, gone := s.Numbering.saw(n.Sequence, at, loc, inOrder)
 		if found != nil {
+			odd |= foundGap
 			t.gap(s, loc)
 		}
 		if gone != nil {
 			t.noGap(s, gone.loc)
 		}
 	}
+	return odd
 }
 
 // gap notes that a gap's end was seen at a location.
