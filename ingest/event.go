@@ -25,9 +25,9 @@ type decoder struct {
 
 	specVersion, eventType, source, id, said []byte // nil: not given
 	hasData                                  bool
+	sequence                                 uint64 // one more than the number that the source gives it, 0: none
 	kind                                     kind
 	time                                     ledger.Millis
-	sequence                                 uint64 // one more than the number that the source gives it, 0: none
 
 	// Of movements, counts, heartbeats and voids.
 	location, reservation, inbound, reason []byte
@@ -53,9 +53,10 @@ type decoder struct {
 }
 
 func (d *decoder) reset() {
+	d.sequence = 0
 	d.specVersion, d.eventType, d.source, d.id, d.said = nil, nil, nil, nil, nil
 	d.location, d.reservation, d.inbound, d.reason, d.voids = nil, nil, nil, nil, nil
-	d.kind, d.time, d.sequence, d.moment, d.hasData, d.hasMoment = kindUnknown, 0, 0, 0, false, false
+	d.kind, d.time, d.moment, d.hasData, d.hasMoment = kindUnknown, 0, 0, false, false
 	d.item, d.place, d.policy = ledger.SKUInfo{}, ledger.LocationInfo{}, policy{}
 	d.lines, d.exceptions = d.lines[:0], d.exceptions[:0]
 	if cap(d.lines) > linesKept {

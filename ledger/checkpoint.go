@@ -129,12 +129,15 @@ func (l *Ledger) checkpointPace() int64 {
 }
 
 func (w *checkpointWriter) run() error {
-	for _, step := range []func() error{w.master, w.rules, w.pages, w.reservations, w.names, w.voids, w.keys, w.feeds, w.accuracy, w.sources} {
+	for _, step := range []func() error{w.master, w.rules, w.pages, w.reservations, w.names, w.voids, w.keys, w.feeds} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	return nil
+	if err := w.accuracy(); err != nil {
+		return err
+	}
+	return w.sources()
 }
 
 func (w *checkpointWriter) master() error {

@@ -24,6 +24,12 @@ func (l *Ledger) Prune() error {
 	if l.pruned == today {
 		return nil
 	}
+	for _, step := range []func() error{l.pruneNotes, func() error { return l.pruneSources(now - l.opts.JournalKeepMillis) },
+		func() error { return l.pruneAccuracy(dayOf(now - l.opts.JournalKeepMillis)) }} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
 	// Keys and names lie by their hash, so finding the old ones is a walk over all: once a day.
 	if err := l.pruneWhere(prefixKey, func(v []byte) bool {
 		return len(v) == 32 && decodeCall(v).at < now-l.opts.KeyKeepMillis
@@ -38,15 +44,6 @@ func (l *Ledger) Prune() error {
 	if err := l.pruneWhere(prefixVoid, func(v []byte) bool {
 		return len(v) == 8 && seen{seqDay: binary.BigEndian.Uint64(v)}.day() < oldest
 	}); err != nil {
-		return err
-	}
-	if err := l.pruneNotes(); err != nil {
-		return err
-	}
-	if err := l.pruneSources(now - l.opts.JournalKeepMillis); err != nil {
-		return err
-	}
-	if err := l.pruneAccuracy(dayOf(now - l.opts.JournalKeepMillis)); err != nil {
 		return err
 	}
 	l.pruned = today

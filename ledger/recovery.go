@@ -20,9 +20,10 @@ func (l *Ledger) recover() error {
 		what string
 		do   func() error
 	}{
+		{"accuracy", l.loadAccuracy}, {"sources of events", l.loadSources},
 		{"checkpoint", l.loadCheckpoint}, {"master data", l.loadMaster}, {"rules", l.loadRules},
 		{"pages", l.loadPages}, {"reservations", l.loadReservations}, {"names of events", l.loadNames}, {"voids", l.loadVoids},
-		{"feeds", l.loadFeeds}, {"accuracy", l.loadAccuracy}, {"sources", l.loadSources}, {"journal", l.replayJournal},
+		{"feeds", l.loadFeeds}, {"journal", l.replayJournal},
 		{"the copy of the journal's head", l.checkHead},
 	}
 	for _, s := range steps {
@@ -285,6 +286,11 @@ func readHead(r pebble.Reader) (last Seq, hash [sha256.Size]byte, err error) {
 // remake makes an entry's effects again. Pages may include later entries already:
 // then their lines are left out.
 func (l *Ledger) remake(e *Entry) error {
+	if e.Kind.absolute() {
+		if t := l.tally(e.Lines, e.Exceptions); t.Counted > 0 {
+			l.journal.accuracies.add(accuracyKey{dayOf(e.RecordedAt), Location(e.ID), e.Source}, e.Seq, t)
+		}
+	}
 	for i := range e.Lines {
 		if err := l.remakeLine(e, &e.Lines[i]); err != nil {
 			return err
@@ -313,11 +319,6 @@ func (l *Ledger) remake(e *Entry) error {
 				return errors.New("a void does not say what it undoes")
 			}
 			l.voids.put(target, seen{seqDay: packSeqDay(e.Seq, e.SaidTime)})
-		}
-	}
-	if e.Kind.absolute() {
-		if t := l.tally(e.Lines, e.Exceptions); t.Counted > 0 {
-			l.journal.accuracies.add(accuracyKey{dayOf(e.RecordedAt), Location(e.ID), e.Source}, e.Seq, t)
 		}
 	}
 	if e.Key != (CallKey{}) {
