@@ -47,9 +47,9 @@ func TestPositionAt(t *testing.T) {
 	sh.refuses("GET", "/v1/positions/a/none", "", "404 unknown-location")
 
 	// The link leads to the entries that explain the difference.
-	seqs := func(query string) (out string) {
+	seqs := func(query string) (all string) {
 		for _, limit := range []string{"&limit=1000", "&limit=1"} {
-			out = ""
+			out := ""
 			for target := "/v1/positions/a/l1/entries" + query + limit; target != ""; {
 				body := sh.call("GET", target, "").body
 				for _, part := range strings.Split(body, `{"seq":`)[1:] {
@@ -62,8 +62,12 @@ func TestPositionAt(t *testing.T) {
 					target = "/v1/positions/a/l1/entries" + query + limit + "&cursor=" + strings.TrimSuffix(cursor, `"}`)
 				}
 			}
+			if all != "" && all != out {
+				t.Errorf("%s: %s, one at a time %s", query, all, out)
+			}
+			all = out
 		}
-		return out
+		return all
 	}
 	if got, want := seqs(fmt.Sprintf("?from_seq=%d&to_seq=%d", held, last)), fmt.Sprintf("%d %d ", last, held); got != want {
 		t.Errorf("%s, want %s", got, want)

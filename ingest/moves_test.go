@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"onhand/ingest/embedded"
 	"onhand/ledger"
 )
 
@@ -99,6 +100,41 @@ func TestLongRefusedMovement(t *testing.T) {
 		event("pos.sale", "1", `{"location":"0042","lines":[`+strings.Join(lines, ",")+`]}`),
 		countedAt("c2", "09:59:30", fmt.Sprintf(`{"sku":"a","quantity":8},{"sku":"b","quantity":%d}`, 2000-movesMax)))
 	if got := s.causes(); got != "count-difference a count-correction, count-difference b unmapped-code" {
+		t.Error(got)
+	}
+}
+
+// What comes from Kafka and is refused explains as much as what comes over HTTP.
+func TestRefusedRecordsExplain(t *testing.T) {
+	w := startBroker(t, embedded.Options{})
+	s := openShop(t, ledger.Options{})
+	consume(t, testOptions(s, w.broker.Addr()))
+	w.produce(0, countedAt("c1", "09:00:00", `{"sku":"a","quantity":10}`))
+	w.produce(0, event("pos.sale", "1", `{"location":"0042","lines":[{"sku":"a","quantity":2},{"sku":"none","quantity":1}]}`))
+	w.produce(0, countedAt("c2", "09:59:30", `{"sku":"a","quantity":8}`))
+	eventually(t, "the count is applied", func() bool { return s.figures("a", "0042") == "8/0/0/0" })
+	if err := s.ledger.Wait(s.ledger.Seq()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.causes(); got != "count-difference a unmapped-code" {
+		t.Error(got)
+	}
+}
+
+// One that was applied before the count was in what was believed.
+func TestClosedLetterExplainsNothing(t *testing.T) {
+	s := openShop(t, ledger.Options{})
+	sale := event("pos.sale", "1", `{"location":"0042","lines":[{"sku":"a","quantity":2},{"sku":"new","quantity":1}]}`)
+	s.batch(countedAt("c1", "09:00:00", `{"sku":"a","quantity":10}`), sale)
+	letters, err := s.ledger.DeadLetters(0, 10)
+	if err != nil || len(letters) != 1 {
+		t.Fatal(letters, err)
+	}
+	s.must(ledger.PutSKU{Info: ledger.SKUInfo{SKU: "new"}, Now: s.ledger.Now()})
+	s.accept(sale)
+	s.must(ledger.CloseDeadLetter{Letter: letters[0].Seq, Now: s.ledger.Now()})
+	s.batch(countedAt("c2", "09:59:30", `{"sku":"a","quantity":6}`))
+	if got := s.causes(); got != "negative-on-hand new, count-difference a" {
 		t.Error(got)
 	}
 }

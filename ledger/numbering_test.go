@@ -1,12 +1,16 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 func (n *Numbering) brief() string {
@@ -129,5 +133,53 @@ func TestRates(t *testing.T) {
 	young.count(testStart)
 	if lately, usual, ok := young.Rates(testStart + minuteMillis); !ok || !near(lately, 1) || !near(usual, 1) {
 		t.Errorf("%v lately, %v usually, want 1 and 1", lately, usual)
+	}
+}
+
+// TestReplayCountsNothingTwice writes down what is known of sources and of accuracy while
+// events come, as a checkpoint does, and starts again from the one before.
+func TestReplayCountsNothingTwice(t *testing.T) {
+	now := testStart
+	fs := vfs.NewCrashableMem()
+	l, err := Open(small(fs, &now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply := func(commands ...Command) {
+		t.Helper()
+		for _, c := range commands {
+			if _, err := l.Apply(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	count := func(id string, q Qty) Command {
+		now += 1000
+		return &Count{Name: EventName{Source: "wms", ID: id, Time: now, Sequence: uint64(q)}, CountedAt: now, Received: now, Location: 1, Lines: []CountLine{{SKU: 1, Quantity: q}}}
+	}
+	apply(PutSKU{Info: SKUInfo{SKU: "a"}, Now: now}, PutLocation{Info: LocationInfo{Location: "x", Active: true}, Now: now}, count("1", 5))
+	if err := l.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	apply(count("2", 6), count("3", 9))
+	w := &checkpointWriter{l: l, batch: l.db.NewBatch()}
+	if err := errors.Join(w.accuracy(), w.sources(), w.flush()); err != nil {
+		t.Fatal(err)
+	}
+	apply(count("4", 8))
+	told := func(l *Ledger) string { return fmt.Sprintf("%+v %+v", l.Accuracy(0, nil), l.Sources("", 9)) }
+	want := told(l)
+	if err := l.db.LogData(nil, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	crashed, err := Open(small(fs.CrashClone(vfs.CrashCloneCfg{}), &now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := told(crashed); got != want {
+		t.Errorf("\n%s, after a crash\n%s", want, got)
+	}
+	if err := errors.Join(w.batch.Close(), l.Close(), crashed.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
