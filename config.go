@@ -47,6 +47,8 @@ type storeConfig struct {
 	CheckpointEvery  time.Duration `default:"30s" help:"Between checkpoints: what a restart need not replay (${default})."`
 	InspectEvery     time.Duration `default:"1h" help:"How long after one inspection of journal, pages and reservations the next begins; it reads 8 MiB/s (${default})."`
 	CacheBytes       int64         `default:"134217728" help:"The store's block cache (${default})."`
+	AccuracyUnits    float64       `default:"0" help:"By how many units a figure may differ from its count and still be called accurate (${default})."`
+	AccuracyPercent  float64       `default:"1" help:"By what part of the count, in percent, it may (${default})."`
 	StaleAfter       time.Duration `default:"15m" help:"After how long without news a location's figures are called stale (${default})."`
 }
 
@@ -59,6 +61,7 @@ type kafkaConfig struct {
 	TopicAvailability string   `default:"onhand.availability" help:"Topic of each position's latest state (${default})."`
 	TopicFreshness    string   `default:"onhand.freshness" help:"Topic of signals for replenishment (${default})."`
 	PublishRate       int      `default:"50000" help:"Positions a second whose changes are published at most while more than 1,000 changes a second come in (${default}). Beyond it the outgoing topics lag, and changes of one position become one message."`
+	TopicExceptions   string   `default:"onhand.exceptions" help:"Topic of what wants a person's eye, and of what became of it (${default})."`
 	TopicDeadLetters  string   `default:"onhand.dead-letters" help:"Topic of records that could not be applied (${default})."`
 }
 
@@ -125,6 +128,12 @@ func (c *serviceConfig) Validate() error {
 			complain("%s: must be greater than 0", positive.flag)
 		}
 	}
+	if !(c.AccuracyUnits >= 0 && c.AccuracyUnits <= 1e9) {
+		complain("--accuracy-units %v: want 0 to 1,000,000,000", c.AccuracyUnits)
+	}
+	if !(c.AccuracyPercent >= 0 && c.AccuracyPercent <= 100) {
+		complain("--accuracy-percent %v: want 0 to 100", c.AccuracyPercent)
+	}
 	if c.JournalRetention < 192*time.Hour {
 		complain("--journal-retention %v: repeated calls are answered from it for 8 days, so at least 192h", c.JournalRetention)
 	}
@@ -153,6 +162,8 @@ func (c *serviceConfig) ledgerOptions(dir string) ledger.Options {
 		Dir:                  dir,
 		OpenCatalogue:        c.Catalog == "open",
 		AsyncSync:            c.Durability == "async",
+		AccuracyUnits:        c.AccuracyUnits,
+		AccuracyPercent:      c.AccuracyPercent,
 		MaxSkewMillis:        ledger.Millis(c.MaxSkew.Milliseconds()),
 		EventRetentionMillis: ledger.Millis(c.EventRetention.Milliseconds()),
 		JournalKeepMillis:    ledger.Millis(c.JournalRetention.Milliseconds()),

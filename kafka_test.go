@@ -20,6 +20,7 @@ func TestKafka(t *testing.T) {
 	for _, b := range brokers(t) {
 		t.Run(b.name, func(t *testing.T) {
 			t.Run("from event to answer", func(t *testing.T) { fromEventToAnswer(t, b) })
+			t.Run("exceptions", func(t *testing.T) { exceptionsOut(t, b) })
 			t.Run("poison", func(t *testing.T) { poison(t, b) })
 			t.Run("outage under load", func(t *testing.T) { outageUnderLoad(t, b) })
 			t.Run("broker comes later", func(t *testing.T) { brokerComesLater(t, b) })
@@ -137,6 +138,63 @@ func fromEventToAnswer(t *testing.T, b testBroker) {
 		if !json.Valid(m.Value) || !strings.Contains(string(m.Value), `"seq":`) {
 			t.Errorf("%s: %s", topic, m.Value)
 		}
+	}
+	p.stop()
+}
+
+// exceptionsOut lets a till leave out a sale: the count that finds it, what a person says
+// of it, and the sale when it comes are told outside and inside.
+func exceptionsOut(t *testing.T, b testBroker) {
+	p := start(t, t.TempDir(), b.args(t)...)
+	p.must(200, "PUT", "/v1/skus/milk", `{}`)
+	p.must(200, "PUT", "/v1/locations/0042", `{}`)
+	now := time.Now().UTC()
+	event := func(topic, typ, id string, ago time.Duration, quantity int, attributes string) {
+		publish(t, p.kafka, topic, kafka.Message{Key: []byte("0042"), Value: fmt.Appendf(nil,
+			`{"specversion":"1.0","type":%q,"source":"till-1","id":%q,"time":%q%s,"data":{"location":"0042","lines":[{"sku":"milk","quantity":%d}]}}`,
+			typ, id, now.Add(-ago).Format(time.RFC3339Nano), attributes, quantity)})
+	}
+	told := func(what, state string) kafka.Message {
+		return topicHolds(t, p.kafka, "onhand.exceptions", what, func(m kafka.Message) bool {
+			return string(m.Key) == "milk|0042" && strings.Contains(string(m.Value), `"id":"c2"`) && strings.Contains(string(m.Value), state)
+		})
+	}
+	onHand := func(want int) {
+		eventually(t, "it is applied", func() error {
+			if r, err := p.row("milk", "0042"); err != nil || r.OnHand != want {
+				return fmt.Errorf("%+v %v, want %d on hand", r, err, want)
+			}
+			return nil
+		})
+	}
+	event("pos.events", "pos.sale", "1", 9*time.Minute, 1, `,"sequence":"1"`)
+	onHand(-1)
+	event("wms.events", "wms.count", "c1", 8*time.Minute, 10, "")
+	event("pos.events", "pos.sale", "3", 6*time.Minute, 1, `,"sequence":"3"`)
+	onHand(9)
+	event("wms.events", "wms.count", "c2", 5*time.Minute, 7, "")
+	m := told("the difference", `"state":"open"`)
+	var raised struct{ Data struct{ ID, Cause string } }
+	if err := json.Unmarshal(m.Value, &raised); err != nil || raised.Data.Cause != "sequence-gap" {
+		t.Fatalf("%v: %s", err, m.Value)
+	}
+	event("pos.events", "pos.sale", "2", 7*time.Minute, 2, `,"sequence":"2"`)
+	eventually(t, "the late sale explains it", func() error {
+		if x := p.must(200, "GET", "/v1/exceptions/"+raised.Data.ID, ""); x["cause"] != "late-event" {
+			return fmt.Errorf("%v", x)
+		}
+		return nil
+	})
+	p.must(200, "POST", "/v1/exceptions/"+raised.Data.ID+"/resolve", `{"note":"till was offline"}`)
+	told("what became of it", `"note":"till was offline"`)
+	if x := p.must(200, "GET", "/v1/positions/milk/0042?at="+now.Add(-6*time.Minute-30*time.Second).Format(time.RFC3339), ""); x["as_now_known"].(map[string]any)["on_hand"] != 8.0 {
+		t.Errorf("%v", x)
+	}
+	if x := p.must(200, "GET", "/v1/accuracy", ""); x["total"].(map[string]any)["counted"] != 2.0 {
+		t.Errorf("%v", x)
+	}
+	if x := p.must(200, "GET", "/v1/sources", ""); x["items"].([]any)[0].(map[string]any)["sequence"].(map[string]any)["filled"] != 1.0 {
+		t.Errorf("%v", x)
 	}
 	p.stop()
 }

@@ -49,6 +49,7 @@ type service struct {
 	consumer  *ingest.Consumer
 	letters   *ingest.Publisher
 	publisher *availability.Publisher
+	alerts    *availability.ExceptionPublisher
 	feed      *availability.Feed
 	http      *api.Server
 	profiles  net.Listener // nil without --pprof
@@ -119,6 +120,9 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 		Availability: c.TopicAvailability, Freshness: c.TopicFreshness, RateMax: c.PublishRate}); err != nil {
 		return s, err
 	}
+	if s.alerts, err = availability.StartExceptionPublisher(s.ledger, availability.ExceptionPublisherOptions{Brokers: s.brokers, Topic: c.TopicExceptions}); err != nil {
+		return s, err
+	}
 	s.feed = availability.NewFeed(stock, c.Subscribers)
 	// Last, the door.
 	s.http = api.New(api.Options{Ledger: s.ledger, Ingest: applier, Stock: stock, Feed: s.feed, Promises: promise.New(s.ledger),
@@ -152,6 +156,9 @@ func (s *service) stop() error {
 	s.cancel()
 	if s.feed != nil {
 		s.feed.Close()
+	}
+	if s.alerts != nil {
+		errs = append(errs, s.alerts.Close())
 	}
 	if s.publisher != nil {
 		errs = append(errs, s.publisher.Close())

@@ -25,8 +25,14 @@ func FuzzCall(f *testing.F) {
 		{"DELETE", "/v1/skus/b", ""},
 		{"PATCH", "/v1/policies/safety-stock", `{"set":[{"sku":"a","units":1}],"remove":[{"location":"l2"}]}`},
 		{"GET", "/v1/reservations?reference=x&limit=5&after=abc", ""},
-		{"GET", "/v1/positions/a/l1/entries?after=9&limit=3", ""},
-		{"GET", "/v1/exceptions?after=3&limit=1", ""},
+		{"GET", "/v1/positions/a/l1/entries?from_seq=3&to_seq=9&limit=3", ""},
+		{"GET", "/v1/positions/a/l1?at=2026-11-23T09:59:00Z", ""},
+		{"GET", "/v1/positions/a/l1?at=seq:14", ""},
+		{"GET", "/v1/exceptions?location=l1&min_size=0.5&state=open&since=2026-11-23T10:00:00Z&limit=1", ""},
+		{"GET", "/v1/exceptions/12", ""},
+		{"GET", "/v1/accuracy?by=source&since=2026-11-23T10:00:00Z&location=l1", ""},
+		{"GET", "/v1/sources?limit=1", ""},
+		{"POST", "/v1/exceptions/12/resolve", `{"note":"x","by":"y"}`},
 		{"HEAD", "/v1/availability/a%2F%zz?location=,,&fields=x", ""},
 	} {
 		f.Add(seed[0], seed[1], seed[2], "key")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"strconv"
 
 	"onhand/jsonread"
@@ -8,9 +9,10 @@ import (
 )
 
 // getEntries answers GET /v1/positions/{sku}/{location}/entries: what moved the
-// position, newest first, as far back as the journal is kept.
+// position, newest first, as far back as the journal is kept; with from_seq and to_seq
+// only the entries between, these two among them.
 func (r *request) getEntries() {
-	if err := r.onlyParams("cursor", "limit", "min_seq"); err != nil {
+	if err := r.onlyParams("cursor", "limit", "min_seq", "from_seq", "to_seq"); err != nil {
 		r.invalid(err)
 		return
 	}
@@ -20,24 +22,28 @@ func (r *request) getEntries() {
 		return
 	}
 	before, err := p.number(63)
+	var from, to uint64
+	if err == nil {
+		from, err = r.seqParam("from_seq")
+	}
+	if err == nil {
+		to, err = r.seqParam("to_seq")
+	}
 	if err != nil {
 		r.invalid(err)
 		return
 	}
+	if to != 0 && (before == 0 || before > to) {
+		before = to + 1
+	}
 	if !r.waitForSeq() {
 		return
 	}
+	sku, loc, ok := r.positionOf()
+	if !ok {
+		return
+	}
 	l := r.s.Ledger
-	sku, known := l.LookupSKU(r.segments[2])
-	if !known {
-		r.problem("unknown-sku", string(jsonread.AppendString(nil, string(r.segments[2]))))
-		return
-	}
-	loc, known := l.LookupLocation(r.segments[3])
-	if !known {
-		r.problem("unknown-location", string(jsonread.AppendString(nil, string(r.segments[3]))))
-		return
-	}
 	l.Position(sku, loc, l.Now()) // so that holds whose time is over have their entry
 	entries, _, err := l.History(sku, loc, ledger.Seq(before), p.limit)
 	if err != nil {
@@ -46,15 +52,31 @@ func (r *request) getEntries() {
 	}
 	items, decimals := newList(r.out), l.Decimals(sku)
 	for i := range entries {
+		if uint64(entries[i].Seq) < from {
+			break
+		}
 		items.item()
 		items.b = appendEntry(items.b, &entries[i], decimals)
 	}
 	next := ""
-	if n := len(entries); n == p.limit && entries[n-1].Line.Prev != 0 {
+	if n := len(entries); items.n == p.limit && uint64(entries[n-1].Line.Prev) >= max(from, 1) {
 		next = strconv.FormatUint(uint64(entries[n-1].Seq), 10)
 	}
 	r.out = items.end(next)
 	r.answer(200, r.out)
+}
+
+// seqParam reads the number of a change, 0 where it is not given.
+func (r *request) seqParam(name string) (uint64, error) {
+	value, given, err := r.param(name)
+	if err != nil || !given {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(value, 10, 62)
+	if err != nil || n == 0 {
+		return 0, errors.New(name + ": want a whole number, 1 or more")
+	}
+	return n, nil
 }
 
 // appendEntry appends what an entry did to one position.

@@ -7,5 +7,6 @@ var (
 	subscribersCut  = metrics.NewCounter("onhand_availability_feed_cut_total")
 	published       = metrics.NewCounter("onhand_availability_published_messages_total")
 	publishFailures = metrics.NewCounter("onhand_availability_publish_failures_total")
+	exceptionsTold  = metrics.NewCounter("onhand_availability_published_exceptions_total")
 	publishSeconds  = metrics.NewHistogram("onhand_availability_publish_seconds")
 )

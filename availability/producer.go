@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 const (
 	batchBytesMax  = 512 << 10 // a batch that is longer is sent; brokers take 1 MiB unless told otherwise
 	produceTimeout = 10 * time.Second
+	retryFirst     = 50 * time.Millisecond // the pause after the first attempt that was in vain
 )
 
 // producer gathers records into a batch per partition and sends all batches at once,
@@ -143,5 +147,43 @@ func (p *producer) waiting() (n int) {
 func (p *producer) forget() {
 	for _, t := range p.topics {
 		*t = outTopic{name: t.name}
+	}
+}
+
+// insist tries for as long as it takes, or until ctx ends, and then gives its error.
+func (p *producer) insist(ctx context.Context, retryMax time.Duration, try func(context.Context) error) error {
+	for wait := retryFirst; ; wait = min(2*wait, retryMax) {
+		err := try(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			return nil
+		}
+		publishFailures.Inc()
+		if wait > retryFirst && p.waiting() > 0 && errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return err
+		}
+		if wait == retryMax { // one that is away for a moment is no news
+			slog.Warn("publish: the broker does not take it", "topics", slices.Sorted(maps.Keys(p.topics)), "error", err, "records", p.waiting())
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// pause returns after so long, or with ctx's error.
+func pause(ctx context.Context, length time.Duration) error {
+	if length <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -63,9 +63,6 @@ const (
 	publishedMax = 1 << 18
 )
 
-// retryFirst is the pause after the first attempt that was in vain.
-const retryFirst = 50 * time.Millisecond
-
 // followerName is the publisher's cursor in the ledger.
 const followerName = "availability"
 
@@ -208,7 +205,7 @@ func (p *Publisher) write(ctx context.Context) error {
 	seq := p.stock.ledger.Durable()
 	p.busy = float64(seq-p.written) > changesBusy*now.Sub(p.wrote).Seconds()
 	if p.busy {
-		if err := p.pause(ctx, p.next.Sub(now)); err != nil {
+		if err := pause(ctx, p.next.Sub(now)); err != nil {
 			return err
 		}
 	}
@@ -224,40 +221,6 @@ func (p *Publisher) write(ctx context.Context) error {
 	return nil
 }
 
-// insist tries for as long as it takes, or until ctx ends, and then gives its error.
 func (p *Publisher) insist(ctx context.Context, try func(context.Context) error) error {
-	for pause := retryFirst; ; pause = min(2*pause, p.opts.RetryMax) {
-		err := try(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err == nil {
-			return nil
-		}
-		publishFailures.Inc()
-		if pause > retryFirst && p.producer.waiting() > 0 && errors.Is(err, kafka.UnknownTopicOrPartition) {
-			return err
-		}
-		if pause == p.opts.RetryMax { // one that is away for a moment is no news
-			slog.Warn("publish availability: the broker does not take it", "error", err, "records", p.producer.waiting())
-		}
-		if err := p.pause(ctx, pause); err != nil {
-			return err
-		}
-	}
-}
-
-// pause returns after so long, or with ctx's error.
-func (p *Publisher) pause(ctx context.Context, length time.Duration) error {
-	if length <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(length)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return p.producer.insist(ctx, p.opts.RetryMax, try)
 }

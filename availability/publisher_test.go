@@ -20,7 +20,8 @@ const partitions = 3
 
 func startBroker(t testing.TB, o embedded.Options) *embedded.Broker {
 	t.Helper()
-	o.Topics = []embedded.Topic{{Name: "onhand.availability", Partitions: partitions, Compact: true}, {Name: "onhand.freshness", Partitions: partitions}}
+	o.Topics = []embedded.Topic{{Name: "onhand.availability", Partitions: partitions, Compact: true}, {Name: "onhand.freshness", Partitions: partitions},
+		{Name: "onhand.exceptions", Partitions: partitions}}
 	b, err := embedded.Start(o)
 	if err != nil {
 		t.Fatal(err)
@@ -57,8 +58,8 @@ func newConsumer(t testing.TB, b *embedded.Broker, topic string) *consumer {
 		latest: map[string]*message{}, count: map[string]int{}, places: map[string]int{}}
 }
 
-// poll reads what there is.
-func (c *consumer) poll() {
+// pollWith hands out the records that there are; of one without a value, "".
+func (c *consumer) pollWith(fn func(key, value string)) {
 	c.t.Helper()
 	for p := range partitions {
 		res, err := c.client.Fetch(context.Background(), &kafka.FetchRequest{Topic: c.topic, Partition: p, Offset: c.next[p],
@@ -83,28 +84,38 @@ func (c *consumer) poll() {
 				c.t.Errorf("%s is in partitions %d and %d", k, at, p)
 			}
 			c.places[k], c.next[p] = p, r.Offset+1
-			c.count[k]++
-			if r.Value == nil {
-				c.latest[k] = nil
-				c.all = append(c.all, record{k, ""})
-				continue
+			value := []byte(nil)
+			if r.Value != nil {
+				value, _ = kafka.ReadAll(r.Value)
 			}
-			value, _ := kafka.ReadAll(r.Value)
-			c.all = append(c.all, record{k, string(value)})
-			var m message
-			if err := json.Unmarshal(value, &m); err != nil {
-				c.t.Fatalf("%v: %s", err, value)
-			}
-			if m.Data.SKU+"|"+m.Data.Location != k || m.Subject != k || m.SpecVersion != "1.0" || m.Type != c.topic ||
-				m.ID != fmt.Sprintf("%d|%s", m.Data.Seq, k) || m.Source != "onhand" {
-				c.t.Errorf("%s: %s", k, value)
-			}
-			if old := c.latest[k]; old != nil && m.Data.Seq < old.Data.Seq {
-				c.t.Errorf("%s: seq %d after %d", k, m.Data.Seq, old.Data.Seq)
-			}
-			c.latest[k] = &m
+			fn(k, string(value))
 		}
 	}
+}
+
+// poll reads what there is.
+func (c *consumer) poll() {
+	c.t.Helper()
+	c.pollWith(func(k, value string) {
+		c.count[k]++
+		c.all = append(c.all, record{k, value})
+		if value == "" {
+			c.latest[k] = nil
+			return
+		}
+		var m message
+		if err := json.Unmarshal([]byte(value), &m); err != nil {
+			c.t.Fatalf("%v: %s", err, value)
+		}
+		if m.Data.SKU+"|"+m.Data.Location != k || m.Subject != k || m.SpecVersion != "1.0" || m.Type != c.topic ||
+			m.ID != fmt.Sprintf("%d|%s", m.Data.Seq, k) || m.Source != "onhand" {
+			c.t.Errorf("%s: %s", k, value)
+		}
+		if old := c.latest[k]; old != nil && m.Data.Seq < old.Data.Seq {
+			c.t.Errorf("%s: seq %d after %d", k, m.Data.Seq, old.Data.Seq)
+		}
+		c.latest[k] = &m
+	})
 }
 
 // until polls until ok.

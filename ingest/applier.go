@@ -51,6 +51,7 @@ func (d *decoder) submit(value []byte, headers []ledger.Header) (ledger.Result, 
 		return ledger.Result{}, countRefusal(err)
 	case r.Duplicate:
 		duplicates.Inc()
+		d.ledger.SawDuplicate(d.intern(d.source))
 	default:
 		accepted.Inc()
 	}
@@ -81,7 +82,7 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 	if err := d.read(value, headers); err != nil {
 		return ledger.Result{}, err
 	}
-	name := ledger.EventName{Source: d.intern(d.source), ID: string(d.id), Time: d.time, Content: d.contentHash()}
+	name := ledger.EventName{Source: d.intern(d.source), ID: string(d.id), Time: d.time, Content: d.contentHash(), Sequence: d.sequence}
 	if done, err := d.recall(&name); done != nil || err != nil {
 		return *done, err
 	}

@@ -90,10 +90,11 @@ func (b *batch) apply(d *decoder, raw []byte) error {
 	var refused *ledger.Refused
 	switch {
 	case errors.As(err, &refused):
+		letter := ledger.DeadLetter{ReceivedAt: d.ledger.Now(), Code: refused.Code.String(), Detail: refused.Detail, Value: raw}
+		d.explain(&letter, refused) // before anything else is read
 		rejected := Rejected{Code: refused.Code, Detail: refused.Detail}
 		rejected.ID, rejected.HasID = d.eventID(raw)
 		b.Rejected = append(b.Rejected, rejected)
-		letter := ledger.DeadLetter{ReceivedAt: d.ledger.Now(), Code: refused.Code.String(), Detail: refused.Detail, Value: raw}
 		if err = b.retry(d.ledger, func() (err error) {
 			result, err = d.ledger.Submit(&letter)
 			return err

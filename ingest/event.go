@@ -25,6 +25,7 @@ type decoder struct {
 
 	specVersion, eventType, source, id, said []byte // nil: not given
 	hasData                                  bool
+	sequence                                 uint64 // one more than the number that the source gives it, 0: none
 	kind                                     kind
 	time                                     ledger.Millis
 
@@ -57,6 +58,7 @@ type decoder struct {
 }
 
 func (d *decoder) reset() {
+	d.sequence = 0
 	d.specVersion, d.eventType, d.source, d.id, d.said = nil, nil, nil, nil, nil
 	d.location, d.reservation, d.inbound, d.reason, d.voids = nil, nil, nil, nil, nil
 	d.to, d.expectedAt, d.complete, d.net = nil, 0, false, false
@@ -139,6 +141,10 @@ func (d *decoder) readStructured(value []byte) error {
 			d.id = r.Text()
 		case "time":
 			d.said = r.Text()
+		case "sequence":
+			if r.Kind() == jsonread.String {
+				d.sequence = parseSequence(r.Text())
+			}
 		case "data":
 			d.hasData = true
 			if d.eventType == nil {
@@ -169,6 +175,9 @@ func (d *decoder) readBinary(value []byte, headers []ledger.Header) error {
 			to = &d.id
 		case "ce_time":
 			to = &d.said
+		case "ce_sequence":
+			d.sequence = parseSequence(h.Value)
+			continue
 		default:
 			continue
 		}
@@ -180,6 +189,22 @@ func (d *decoder) readBinary(value []byte, headers []ledger.Header) error {
 	d.kind = kindOf(d.eventType)
 	d.hasData = true
 	return d.readInner(value)
+}
+
+// parseSequence reads the number that a source gives its event, and adds one. What is no
+// number of up to 18 digits says nothing, like any attribute that is not known.
+func parseSequence(text []byte) uint64 {
+	if len(text) == 0 || len(text) > 18 {
+		return 0
+	}
+	n := uint64(0)
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n + 1
 }
 
 func (d *decoder) readInner(data []byte) error {

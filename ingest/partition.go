@@ -143,6 +143,7 @@ func (p *partition) applyRecord(ctx context.Context, f *fetched, r *record) bool
 	}
 	letter := ledger.DeadLetter{ReceivedAt: p.c.Ledger.Now(), Code: refused.Code.String(), Detail: refused.Detail,
 		Topic: p.topic, Partition: p.partition, Offset: r.offset, Key: f.key(r), Value: f.value(r), Headers: r.headers}
+	p.decoder.explain(&letter, refused)
 	submit := func() error {
 		_, err := p.c.Ledger.Submit(&letter)
 		return err

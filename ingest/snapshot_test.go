@@ -46,6 +46,15 @@ func TestNetSnapshot(t *testing.T) {
 	is("6/0/0/1")
 	at("wms.count", "7", "10:00:40", `"lines":[{"sku":"a","quantity":9}]`)
 	is("8/0/0/1")
+	past := func(sku ledger.SKU, at ledger.Millis, want ledger.Qty) {
+		t.Helper()
+		if p, err := s.ledger.PositionAt(sku, 1, 0, at, noon+60_000); err != nil || p.Now == nil || p.Now.OnHand != want {
+			t.Errorf("at %d: %+v, %v, want %d", at-noon, p.Now, err, want)
+		}
+	}
+	past(1, noon+35_000, 7) // before the later count: the net figure, before what left since
+	past(1, noon+46_000, 8)
+	past(1, noon+20_000, 10-1)
 	at("wms.void", "8", "10:00:50", `"voids":"7"`)
 	is("6/0/0/1") // the net figure holds again, with what is committed as it was then
 	at("pos.sale", "9", "10:00:10", `"reservation":"before","lines":[{"sku":"a","quantity":1}]`)
@@ -91,6 +100,10 @@ func TestCompleteSnapshot(t *testing.T) {
 	}
 	s.reopen()
 	s.check()
+	kg, _ := s.ledger.LookupSKU([]byte("kg"))
+	if p, err := s.ledger.PositionAt(kg, 1, 0, noon-25*60_000, noon); err != nil || p.Now == nil || p.Now.OnHand != 0 {
+		t.Errorf("%+v, %v where a complete snapshot says nothing is there", p.Now, err)
+	}
 	at("wms.void", "8", "09:50:00", `"voids":"3"`)
 	is("a", "0/0/0/0") // the older one had said so
 	is("b", "0/4/0/0") // what it cut off is there again, though there is no more

@@ -134,7 +134,10 @@ func (w *checkpointWriter) run() error {
 			return err
 		}
 	}
-	return nil
+	if err := w.accuracy(); err != nil {
+		return err
+	}
+	return w.sources()
 }
 
 func (w *checkpointWriter) master() error {

@@ -15,6 +15,7 @@ func randomDraft(rng *rand.Rand) *entryDraft {
 	if rng.IntN(2) == 0 {
 		e.name(EventName{Source: "pos/0042/till-3", ID: "000123", Time: e.recordedAt - Millis(rng.IntN(100_000)), Content: rng.Uint64()})
 		e.time -= Millis(rng.IntN(3))
+		e.event.Sequence = uint64(rng.IntN(3))
 		e.id = rng.Uint32N(100)
 	}
 	if rng.IntN(2) == 0 {
@@ -45,6 +46,7 @@ func randomDraft(rng *rand.Rand) *entryDraft {
 	}
 	for range rng.IntN(3) {
 		e.except(ExceptionCode(1+rng.IntN(int(exceptionCodeCount)-1)), SKU(rng.Uint32()), Location(rng.Uint32()), q(), q())
+		e.because(Millis(rng.Int64N(sixMax)), Cause(rng.IntN(int(causeCount))))
 	}
 	if rng.IntN(3) == 0 {
 		e.payload = []byte{0, 1, 2}
@@ -64,6 +66,7 @@ func TestEntriesReadBack(t *testing.T) {
 			Lines: e.lines, Exceptions: e.exceptions, Payload: e.payload}
 		if !e.event.isZero() {
 			want.Source, want.EventID, want.Content, want.SaidTime = e.event.Source, e.event.ID, e.event.Content, e.event.Time
+			want.Sequence = e.event.Sequence
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("read back\n%+v\nof\n%+v", got, want)

@@ -217,6 +217,7 @@ func (c *Count) settle(l *Ledger, e *entryDraft, ln *EntryLine, since map[SKU]hi
 	ln.Delta.OnHand = Qty(delta)
 	if delta != 0 {
 		e.except(CountDifference, ln.SKU, c.Location, Qty(believed), Qty(counted))
+		e.because(p.countedAt(), p.contradiction(t))
 	}
 	if left := Qty(max(0, counted)); left < p.Unsellable {
 		e.except(CountBelowUnsellable, ln.SKU, c.Location, p.Unsellable, Qty(counted))

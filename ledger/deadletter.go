@@ -3,6 +3,8 @@ package ledger
 import (
 	"encoding/binary"
 	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // DeadLetter is a record that could not be applied: kept as it came, with the
@@ -18,12 +20,42 @@ type DeadLetter struct {
 	Key        []byte
 	Value      []byte
 	Headers    []Header
+
+	// Of a movement that was refused: what it would have moved, and when. It can explain
+	// a difference there, and is not part of what the journal keeps of the letter.
+	HappenedAt Millis
+	Moves      []LetterMove
 }
 
 // Header is one header of a Kafka record.
 type Header struct {
 	Key   string
 	Value []byte
+}
+
+// LetterMove is by how much a refused movement would have moved on hand of a position.
+type LetterMove struct {
+	SKU      SKU
+	Location Location
+	Moved    Qty
+}
+
+// missed are the movements that on hand did not take for the letter, if they can be told.
+func (d *DeadLetter) missed() (out []missed) {
+	cause := NoCause
+	switch d.Code {
+	case UnknownSKU.String():
+		cause = CauseUnmappedCode
+	case IdempotencyMismatch.String():
+		cause = CauseDuplicateRefused
+	}
+	if cause == NoCause || d.HappenedAt < 0 {
+		return nil
+	}
+	for _, m := range d.Moves {
+		out = append(out, missed{m.SKU, m.Location, cause, d.HappenedAt, m.Moved})
+	}
+	return out
 }
 
 func (d *DeadLetter) apply(l *Ledger) (Result, error) {
@@ -33,6 +65,7 @@ func (d *DeadLetter) apply(l *Ledger) (Result, error) {
 	if d.Code == TooOld.String() {
 		e.except(ClockSkew, 0, 0, 0, 0)
 	}
+	e.missed = d.missed()
 	return Result{Seq: l.journal.append(e)}, nil
 }
 
@@ -100,15 +133,14 @@ func (l *Ledger) DeadLetters(after Seq, limit int) (out []DeadLetter, err error)
 	return out, err
 }
 
-// Exceptions lists entries that have exceptions, in order, after the one named after.
-func (l *Ledger) Exceptions(after Seq, limit int) (out []Entry, err error) {
-	err = l.marked(prefixException, after, limit, func(seq Seq) error {
-		e, err := l.Entry(seq)
-		if errors.Is(err, ErrNoEntry) {
-			return nil
-		}
-		out = append(out, e)
-		return err
-	})
-	return out, err
+// letterWaits says that a dead letter is neither closed nor past its time.
+func (l *Ledger) letterWaits(seq Seq) (bool, error) {
+	_, closer, err := l.db.Get(seqKey(prefixDeadLetter, seq))
+	if err == pebble.ErrNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, closer.Close()
 }

@@ -88,6 +88,7 @@ func (l *Ledger) settle(e *entryDraft) error {
 				if net {
 					ln.Delta.OnHand = ln.Delta.Committed // so much more or less the count had deducted
 				}
+				e.late = e.late || ln.Moved != 0
 				if ln.Moved != 0 && e.recordedAt-counted > dayMillis && !e.kind.void() {
 					e.except(LateMovement, ln.SKU, ln.Location, 0, ln.Moved)
 				}
@@ -108,6 +109,7 @@ func (l *Ledger) settle(e *entryDraft) error {
 		}
 		if after.OnHand < 0 && before.OnHand >= 0 {
 			e.except(NegativeOnHand, ln.SKU, ln.Location, before.OnHand, after.OnHand)
+			e.because(0, e.kind.belowZero(before))
 		}
 	}
 	return nil
@@ -134,12 +136,16 @@ func (l *Ledger) warm(e *entryDraft) {
 }
 
 func (e *entryDraft) except(c ExceptionCode, sku SKU, loc Location, believed, counted Qty) {
-	e.exceptions = append(e.exceptions, Exception{c, sku, loc, believed, counted})
+	e.exceptions = append(e.exceptions, Exception{Code: c, SKU: sku, Location: loc, Believed: believed, Counted: counted})
 }
 
 // enter appends the draft to the journal and makes its effects. It cannot fail:
 // everything was checked, and the caller still holds the shards.
 func (l *Ledger) enter(e *entryDraft) Seq {
+	if e.kind.absolute() {
+		e.tally = l.tally(e.lines, e.exceptions)
+		countedRecords(e.kind, e.tally)
+	}
 	seq := l.journal.append(e)
 	for i := range e.lines {
 		ln := &e.lines[i]

@@ -45,6 +45,7 @@ const (
 	KindTransferReceipt
 	KindInbound
 	KindTransferAsked // a confirmed reservation that a transfer is to ship
+	KindExceptionResolved
 	kindCount
 )
 
@@ -59,7 +60,8 @@ var kindWords = [kindCount]string{
 	KindStatus: "wms.status", KindSnapshot: "erp.snapshot", KindHeartbeat: "feed.heartbeat",
 	KindSaleVoid: "pos.void", KindStockVoid: "wms.void",
 	KindTransfer: "wms.transfer", KindTransferReceipt: "wms.transfer_receipt", KindInbound: "erp.inbound",
-	KindTransferAsked: "transfer.requested",
+	KindTransferAsked:     "transfer.requested",
+	KindExceptionResolved: "exception.resolved",
 }
 
 func (k Kind) String() string { return kindWords[k] }
@@ -92,6 +94,7 @@ type Entry struct {
 	Source      string // of an event
 	EventID     string
 	Content     uint64
+	Sequence    uint64 // where the source numbers its events, one more than the number
 	ID          uint32 // the SKU or location of a change of master data; an event's location
 	Key         CallKey
 	Reservation *Reservation // the reservation after the entry
@@ -149,6 +152,12 @@ var exceptionWords = [exceptionCodeCount]string{
 
 func (c ExceptionCode) String() string { return exceptionWords[c] }
 
+// ParseExceptionCode finds the code of that word.
+func ParseExceptionCode(word string) (ExceptionCode, bool) {
+	i := slices.Index(exceptionWords[1:], word)
+	return ExceptionCode(i + 1), i >= 0
+}
+
 // Exception is one reason for a second look, with what was believed and what was said.
 type Exception struct {
 	Code     ExceptionCode
@@ -156,6 +165,8 @@ type Exception struct {
 	Location Location
 	Believed Qty
 	Counted  Qty
+	Since    Millis // of a count that differed: the moment of the one before it, 0 if none
+	Cause    Cause  // what could be told when it was raised
 }
 
 // entryDraft is an entry being written: its effects are gathered, checked, then
@@ -171,7 +182,10 @@ type entryDraft struct {
 	lines       []EntryLine
 	exceptions  []Exception
 	payload     []byte
-	letter      Seq // with KindLetterClosed: the dead letter
+	letter      Seq      // with KindLetterClosed: the dead letter
+	missed      []missed // with KindDeadLetter: what it would have moved
+	tally       Tally    // of a count
+	late        bool     // a line tells of a movement that a count had in it already
 	encoded     []byte
 	warmed      int // keeps the reads of warm
 }
@@ -196,6 +210,14 @@ func (e *entryDraft) free() {
 	}
 }
 
+// place is the location that the draft's event tells of, 0 if none.
+func (e *entryDraft) place() Location {
+	if !e.kind.tells() {
+		return 0
+	}
+	return Location(e.id)
+}
+
 func (e *entryDraft) name(n EventName) {
 	if !n.isZero() {
 		e.event, e.time = n, n.Time
@@ -209,6 +231,7 @@ const (
 	hasExceptions
 	hasPayload
 	hasID
+	hasSequence
 	hasEnd // and above: not known
 )
 
@@ -226,6 +249,7 @@ func (e *entryDraft) append(b []byte) []byte {
 	flag(hasExceptions, len(e.exceptions) > 0)
 	flag(hasPayload, e.payload != nil)
 	flag(hasID, e.id != 0)
+	flag(hasSequence, e.event.Sequence != 0)
 	b = append(b, byte(e.kind), flags)
 	b = binary.AppendUvarint(b, uint64(e.recordedAt))
 	b = binary.AppendVarint(b, int64(e.recordedAt-e.time))
@@ -234,6 +258,9 @@ func (e *entryDraft) append(b []byte) []byte {
 		b = appendString(b, e.event.ID)
 		b = binary.BigEndian.AppendUint64(b, e.event.Content)
 		b = binary.AppendVarint(b, int64(e.time-e.event.Time)) // not 0 where the event's clock was ahead
+	}
+	if flags&hasSequence != 0 {
+		b = binary.AppendUvarint(b, e.event.Sequence)
 	}
 	if flags&hasID != 0 {
 		b = binary.AppendUvarint(b, uint64(e.id))
@@ -250,12 +277,8 @@ func (e *entryDraft) append(b []byte) []byte {
 	}
 	if flags&hasExceptions != 0 {
 		b = binary.AppendUvarint(b, uint64(len(e.exceptions)))
-		for _, x := range e.exceptions {
-			b = append(b, byte(x.Code))
-			b = binary.AppendUvarint(b, uint64(x.SKU))
-			b = binary.AppendUvarint(b, uint64(x.Location))
-			b = binary.AppendVarint(b, int64(x.Believed))
-			b = binary.AppendVarint(b, int64(x.Counted))
+		for i := range e.exceptions {
+			b = e.exceptions[i].append(b)
 		}
 	}
 	if flags&hasPayload != 0 {
@@ -369,6 +392,11 @@ func decodeEntryBare(seq Seq, b []byte, lines *[]EntryLine) (Entry, error) {
 		e.Content = d.fixed64()
 		e.SaidTime = e.Time - Millis(d.varint())
 	}
+	if flags&hasSequence != 0 {
+		if e.Sequence = d.uvarint(); e.Sequence == 0 || flags&hasEvent == 0 {
+			d.fail()
+		}
+	}
 	if flags&hasID != 0 {
 		e.ID = d.uint32()
 	}
@@ -392,12 +420,8 @@ func decodeEntryBare(seq Seq, b []byte, lines *[]EntryLine) (Entry, error) {
 		}
 	}
 	if flags&hasExceptions != 0 {
-		for range d.count(5) {
-			x := Exception{ExceptionCode(d.byte()), SKU(d.uint32()), Location(d.uint32()), d.qty(), d.qty()}
-			if x.Code == 0 || x.Code >= exceptionCodeCount {
-				d.fail()
-			}
-			e.Exceptions = append(e.Exceptions, x)
+		for range d.count(exceptionBytesMin) {
+			e.Exceptions = append(e.Exceptions, d.exception())
 		}
 	}
 	if flags&hasPayload != 0 {

@@ -16,6 +16,7 @@ type Follower struct {
 	name   string
 	cursor Seq    // the last entry that was handed out
 	only   uint64 // the kinds that are handed out, as bits; 0: all
+	raised bool   // only what has to do with exceptions is handed out
 
 	bare    bool // see Bare
 	entries []Entry
@@ -32,6 +33,17 @@ func (f *Follower) Only(kinds ...Kind) {
 	for _, k := range kinds {
 		f.only |= 1 << k
 	}
+}
+
+// OnlyExceptions lets Next hand out entries that raise exceptions or resolve one; the
+// others are passed over undecoded.
+func (f *Follower) OnlyExceptions() { f.raised = true }
+
+func (f *Follower) wants(raw []byte) bool {
+	if f.only != 0 && f.only&(1<<kindOf(raw)) == 0 {
+		return false
+	}
+	return !f.raised || kindOf(raw) == KindExceptionResolved || len(raw) > 1 && raw[1]&hasExceptions != 0
 }
 
 // Follow resumes the follower of that name; a new one begins after the entry from.
@@ -88,7 +100,7 @@ func (f *Follower) Next(ctx context.Context) (entries []Entry, gap bool, err err
 		}
 		for seq := want; seq <= b.last(); seq++ {
 			raw := b.entry(seq)
-			if f.only != 0 && f.only&(1<<kindOf(raw)) == 0 {
+			if !f.wants(raw) {
 				continue
 			}
 			e, err := decodeEntryBare(seq, raw, lines)

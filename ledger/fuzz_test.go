@@ -31,6 +31,11 @@ var codecs = []codec{
 	{"reservation", reservationSeeds, readsReservation},
 	{"rules", ruleSeeds, readsRules},
 	{"dead letter", letterSeeds, readsLetter},
+	{"exceptions", raisedSeeds, readsRaised},
+	{"resolution", resolutionSeeds, readsResolution},
+	{"accuracy", accuracySeeds, readsAccuracy},
+	{"source", sourceSeeds, readsSource},
+	{"missed movement", missedSeeds, readsMissed},
 	{"offset", offsetSeeds, readsOffset},
 	{"name and key", fixedSeeds, readsFixed},
 	{"complete snapshot", completeSeeds, readsComplete},
@@ -91,7 +96,7 @@ func entrySeeds(rng *rand.Rand) (out [][]byte) {
 // redraft is the draft that e was written from.
 func (e *Entry) redraft() *entryDraft {
 	return &entryDraft{kind: e.Kind, time: e.Time, recordedAt: e.RecordedAt, id: e.ID, key: e.Key, reservation: e.Reservation,
-		event: EventName{Source: e.Source, ID: e.EventID, Time: e.SaidTime, Content: e.Content}, lines: e.Lines, exceptions: e.Exceptions, payload: e.Payload}
+		event: EventName{Source: e.Source, ID: e.EventID, Time: e.SaidTime, Content: e.Content, Sequence: e.Sequence}, lines: e.Lines, exceptions: e.Exceptions, payload: e.Payload}
 }
 
 func readsEntry(t *testing.T, b []byte) {
@@ -285,6 +290,114 @@ func readsLetter(t *testing.T, b []byte) {
 		t.Fatalf("%+v: %v", d, err)
 	}
 	same(t, "the letter", back, d)
+}
+
+func raisedSeeds(rng *rand.Rand) (out [][]byte) {
+	for len(out) < 5 {
+		e := randomDraft(rng)
+		if notes := e.noted(nil, 7); len(e.exceptions) > 0 {
+			out = append(out, notes[0].value)
+		}
+	}
+	return out
+}
+
+func readsRaised(t *testing.T, b []byte) {
+	r, err := decodeRaised(b)
+	if err != nil {
+		return
+	}
+	again := r.append(nil)
+	if len(again) > len(b) {
+		t.Fatalf("%d bytes are written as %d", len(b), len(again))
+	}
+	back, err := decodeRaised(again)
+	if err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	same(t, "the exceptions", back, r)
+}
+
+func resolutionSeeds(*rand.Rand) [][]byte {
+	r := Resolution{Exception: ExceptionID{88, 2}, Seq: 90, At: testStart, By: "é", Note: "counted again"}
+	return [][]byte{r.append(nil), (&Resolution{}).append(nil)}
+}
+
+func readsResolution(t *testing.T, b []byte) {
+	r, err := decodeResolution(b)
+	if err != nil {
+		return
+	}
+	back, err := decodeResolution(r.append(nil))
+	if err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	same(t, "the resolution", back, r)
+}
+
+func sourceSeeds(*rand.Rand) [][]byte {
+	var t sources
+	for i, n := range []uint64{4, 9, 7, 20} {
+		t.saw(&EventName{Source: "till", Time: testStart, Sequence: n}, Seq(i+1), KindSale, 3, testStart+Millis(i)*100_000)
+	}
+	return [][]byte{t.byName["till"].append(nil), new(source).append(nil)}
+}
+
+func readsSource(t *testing.T, b []byte) {
+	s, err := decodeSource(b)
+	if err != nil {
+		return
+	}
+	back, err := decodeSource(s.append(nil))
+	if err != nil {
+		t.Fatalf("%+v: %v", s, err)
+	}
+	same(t, "the source", back, s)
+	for i := range uint64(100) { // whatever was read, it takes what comes
+		s.Numbering.saw(i*3+1, testStart, 1, true)
+	}
+	if s.Rates(testStart); len(s.gaps) > gapsMax {
+		t.Fatalf("%d gaps", len(s.gaps))
+	}
+}
+
+func accuracySeeds(*rand.Rand) [][]byte {
+	b := accuracyBucket{Tally{7, 6, 5}, 9, false}
+	return [][]byte{b.append(accuracyKey{3, 4, "wms"}.append(nil)[:7]), nil}
+}
+
+func readsAccuracy(t *testing.T, b []byte) {
+	k, v := b[:min(len(b), 7)], b[min(len(b), 7):]
+	key, bucket, err := decodeAccuracy(k, v)
+	if err != nil {
+		return
+	}
+	key.source = "wms"
+	k2, b2, err := decodeAccuracy(key.append(nil), bucket.append(nil))
+	if err != nil {
+		t.Fatalf("%+v: %v", bucket, err)
+	}
+	same(t, "the key", k2, key)
+	same(t, "the tally", b2, bucket)
+}
+
+func missedSeeds(*rand.Rand) [][]byte {
+	n := (&missed{1, 2, CauseVoid, testStart, -3}).note(7)
+	return [][]byte{append(n.key, n.value...)}
+}
+
+func readsMissed(t *testing.T, b []byte) {
+	key, value := b[:min(len(b), 17)], b[min(len(b), 17):]
+	m, err := decodeMissed(key, value)
+	if err != nil {
+		return
+	}
+	n := (&missed{1, 2, m.Cause, m.Time, m.Moved}).note(m.Seq)
+	back, err := decodeMissed(n.key, n.value)
+	if err != nil {
+		t.Fatalf("%+v: %v", m, err)
+	}
+	same(t, "the movement", back, m)
 }
 
 func offsetSeeds(*rand.Rand) [][]byte {

@@ -101,11 +101,18 @@ func blockOnDisk(r pebble.Reader, seq Seq) (*block, error) {
 // walk goes back through a position's entries from seq until fn returns false or
 // there is no earlier one. It is not whole where the journal is no longer kept so far back.
 func (l *Ledger) walk(sku SKU, loc Location, seq Seq, fn func(*Entry, *EntryLine) bool) (whole bool, err error) {
+	var b *block // of the entry before: in a position that is busy the next one often lies there too
 	for seq != 0 {
-		e, err := l.Entry(seq)
+		if b == nil || seq < b.first || seq > b.last() {
+			b, err = l.blockOf(seq)
+		}
 		if errors.Is(err, ErrNoEntry) {
 			return false, nil
 		}
+		if err != nil {
+			return false, err
+		}
+		e, err := decodeEntry(seq, b.entry(seq))
 		if err != nil {
 			return false, err
 		}

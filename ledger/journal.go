@@ -28,11 +28,11 @@ type block struct {
 	body    []byte
 	offsets map[string]Offset // how far the sources were read, by offsetKey
 	marks   []mark
+	notes   []note
 	batch   *commit
 }
 
-// mark asks for an index key of an entry, such as those with exceptions, or for
-// taking it away.
+// mark asks for an index key of an entry, such as a dead letter's, or for taking it away.
 type mark struct {
 	prefix byte
 	seq    Seq
@@ -74,6 +74,9 @@ type journal struct {
 	err     error     // set once nothing can be written any more
 	room    *sync.Cond
 	kick    chan struct{}
+
+	accuracies accuracies // guarded by mu
+	sources    sources    // guarded by mu
 
 	made    atomic.Uint64 // the latest seq given; its change is made once its shards are unlocked
 	durable atomic.Uint64
@@ -124,8 +127,14 @@ func (j *journal) appendThen(e *entryDraft, effect func(Seq)) Seq {
 	b.body = append(b.body, e.encoded...)
 	b.ends = append(b.ends, uint32(len(b.body)))
 	j.waiting += len(e.encoded)
-	if len(e.exceptions) > 0 {
-		b.marks = append(b.marks, mark{prefixException, seq, false})
+	b.notes = e.noted(b.notes, seq)
+	if e.tally.Counted > 0 {
+		j.accuracies.add(accuracyKey{dayOf(e.recordedAt), Location(e.id), e.event.Source}, seq, e.tally)
+	}
+	if !e.event.isZero() {
+		if odd := j.sources.saw(&e.event, seq, e.kind, e.place(), e.recordedAt); odd != 0 {
+			odd.count()
+		}
 	}
 	if e.kind == KindDeadLetter {
 		b.marks = append(b.marks, mark{prefixDeadLetter, seq, false})
@@ -316,6 +325,12 @@ func (l *Ledger) launch() (*flight, bool, error) {
 					return nil, closed, fmt.Errorf("write mark of entry %d: %w", m.seq, err)
 				}
 			}
+			for _, n := range b.notes {
+				if err := f.batch.Set(n.key, n.value, nil); err != nil {
+					return nil, closed, fmt.Errorf("write index of block %d: %w", b.first, err)
+				}
+			}
+			b.notes = nil // the block stays in memory for its readers, who need none of them
 		}
 		for k, o := range b.offsets {
 			if err := f.batch.Set([]byte(k), o.encode(k), nil); err != nil {

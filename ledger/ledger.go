@@ -34,6 +34,10 @@ type Options struct {
 	FinishedKeepMillis   Millis // how long finished reservations can be looked up; default 8 days
 	KeyKeepMillis        Millis // how long idempotency keys are kept; default 48 h
 
+	// By how much a figure may differ from its count and still be called accurate: so many
+	// units, or so many percent of what was counted. Default 0 and 0: not at all.
+	AccuracyUnits, AccuracyPercent float64
+
 	CheckpointEvery  time.Duration // between checkpoints; default 30 s, negative: only when asked
 	CheckpointBytes  int64         // journal bytes after which one is made sooner; default 256 MiB
 	QueueBytesMax    int           // journal bytes that may wait for the disk; default 32 MiB
@@ -120,6 +124,7 @@ type Ledger struct {
 	// again if it moved in between.
 	evictions atomic.Uint64
 
+	resolving    sync.Mutex // one resolution of an exception at a time, until it is durable; taken before all others
 	sweepMu      sync.Mutex // one sweeper of deadlines at a time
 	checkpointMu sync.Mutex // one checkpoint at a time
 	checkpointed Seq        // every change up to here is in pages; guarded by checkpointMu
@@ -245,6 +250,7 @@ type Command interface {
 type Result struct {
 	Seq         Seq          // the entry that answers
 	Reservation *Reservation // the reservation after the entry; nil for other commands
+	Resolution  *Resolution  // of a ResolveException
 	Movement    Seq          // the entry by which a KindFulfil moved stock; 0: it moved none
 	Replayed    bool         // the call was made before: this is its first answer
 	StateNow    State        // with Replayed: the reservation's state now

@@ -22,6 +22,7 @@ type EventName struct {
 	Source, ID string
 	Time       Millis // what the event says
 	Content    uint64 // a hash of all that counts when two events of one name are compared
+	Sequence   uint64 // where its source numbers its events, one more than the number; it is no part of the content
 	absent     uint64 // one more than the generation at which it was not on disk; 0: not looked up. See RecallEvent
 }
 

@@ -24,6 +24,12 @@ func (l *Ledger) Prune() error {
 	if l.pruned == today {
 		return nil
 	}
+	for _, step := range []func() error{l.pruneNotes, func() error { return l.pruneSources(now - l.opts.JournalKeepMillis) },
+		func() error { return l.pruneAccuracy(dayOf(now - l.opts.JournalKeepMillis)) }} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
 	// Keys and names lie by their hash, so finding the old ones is a walk over all: once a day.
 	if err := l.pruneWhere(prefixKey, func(v []byte) bool {
 		return len(v) == 32 && decodeCall(v).at < now-l.opts.KeyKeepMillis
@@ -44,6 +50,40 @@ func (l *Ledger) Prune() error {
 	l.pruneCompletes(now - max(l.opts.JournalKeepMillis, l.opts.EventRetentionMillis) - dayMillis)
 	l.pruned = today
 	return nil
+}
+
+// pruneNotes drops index records of entries that are no longer kept, which lie by location
+// or position.
+func (l *Ledger) pruneNotes() error {
+	first, err := l.firstKept()
+	if err != nil {
+		return err
+	}
+	for _, prefix := range []byte{prefixRaisedAt, prefixMissed} {
+		d := deleter{l: l, batch: l.db.NewBatch()}
+		if err := d.end(scan(l.db, span(prefix), func(k, _ []byte) error {
+			if len(k) < 8 || Seq(binary.BigEndian.Uint64(k[len(k)-8:])) >= first {
+				return d.goOn()
+			}
+			return d.delete(k)
+		})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstKept is the first entry of the journal as it is kept, 0 while it is empty.
+func (l *Ledger) firstKept() (Seq, error) {
+	it, err := l.db.NewIter(span(prefixBlock))
+	if err != nil {
+		return 0, err
+	}
+	first := Seq(0)
+	if it.First() && len(it.Key()) == 9 {
+		first = Seq(binary.BigEndian.Uint64(it.Key()[1:]))
+	}
+	return first, errors.Join(it.Error(), it.Close())
 }
 
 // pruneJournal drops blocks that were written before the moment, but none that a
@@ -76,7 +116,7 @@ func (l *Ledger) pruneJournal(before Millis) error {
 	}
 	batch := l.db.NewBatch()
 	defer batch.Close()
-	for prefix, to := range map[byte]Seq{prefixBlock: upTo, prefixException: upTo, prefixDeadLetter: upTo} {
+	for prefix, to := range map[byte]Seq{prefixBlock: upTo, prefixException: upTo, prefixResolution: upTo, prefixDeadLetter: upTo} {
 		if err := batch.DeleteRange([]byte{prefix}, seqKey(prefix, to), nil); err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ func (l *Ledger) recover() error {
 		what string
 		do   func() error
 	}{
+		{"accuracy", l.loadAccuracy}, {"sources of events", l.loadSources},
 		{"checkpoint", l.loadCheckpoint}, {"master data", l.loadMaster}, {"rules", l.loadRules},
 		{"pages", l.loadPages}, {"reservations", l.loadReservations}, {"names of events", l.loadNames}, {"voids", l.loadVoids},
 		{"complete snapshots", l.loadCompletes},
@@ -287,6 +288,11 @@ func readHead(r pebble.Reader) (last Seq, hash [sha256.Size]byte, err error) {
 // remake makes an entry's effects again. Pages may include later entries already:
 // then their lines are left out.
 func (l *Ledger) remake(e *Entry) error {
+	if e.Kind.absolute() {
+		if t := l.tally(e.Lines, e.Exceptions); t.Counted > 0 {
+			l.journal.accuracies.add(accuracyKey{dayOf(e.RecordedAt), Location(e.ID), e.Source}, e.Seq, t)
+		}
+	}
 	for i := range e.Lines {
 		if err := l.remakeLine(e, &e.Lines[i]); err != nil {
 			return err
@@ -297,6 +303,11 @@ func (l *Ledger) remake(e *Entry) error {
 		if e.Kind != KindDeadLetter {
 			l.names.shard(h).put(h, seen{e.Content, packSeqDay(e.Seq, e.SaidTime)})
 		}
+		loc := Location(0)
+		if e.Kind.tells() {
+			loc = Location(e.ID)
+		}
+		l.journal.sources.saw(&EventName{Source: e.Source, Time: e.SaidTime, Sequence: e.Sequence}, e.Seq, e.Kind, loc, e.RecordedAt)
 		if e.Kind.tells() {
 			t := e.Time
 			if e.Kind.void() { // that is of what it undoes

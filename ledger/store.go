@@ -37,7 +37,12 @@ const (
 	prefixVoid        = 'U' // name hash of an event that was undone → seq and day of the void
 	prefixVersion     = 'V' // the version of all this
 	prefixFeed        = 'W' // location, source → last event time
-	prefixException   = 'X' // seq of each entry with exceptions
+	prefixException   = 'X' // seq of each entry with exceptions → what a list tells of them
+	prefixAccuracy    = 'a' // day, location, source → how right figures were when counted
+	prefixSource      = 's' // source → how it does
+	prefixMissed      = 'm' // SKU, location, seq → a movement that on hand did not take
+	prefixResolution  = 'r' // seq, which of its exceptions → what a person found of it
+	prefixRaisedAt    = 'x' // location, seq of an entry with exceptions there
 	storeVersion      = 1
 	pebbleFormat      = pebble.FormatMajorVersion(24) // detects a damaged log; see openStore
 	exitStorage       = 70

@@ -221,6 +221,14 @@ func (s *story) play(t *testing.T, d *datadriven.TestData) string {
 		}
 		s.open()
 		return ""
+	case "letter":
+		return s.letter()
+	case "exceptions":
+		return s.exceptions()
+	case "resolve":
+		return s.resolve()
+	case "past":
+		return s.past()
 	case "position":
 		return s.position()
 	case "history":
@@ -349,9 +357,64 @@ func (s *story) apply(c ledger.Command) string {
 		fmt.Fprintf(&b, "  %s at %s: %s\n", s.l.SKUName(ln.SKU), s.l.LocationName(ln.Location), figures(ln.After))
 	}
 	for _, x := range e.Exceptions {
-		fmt.Fprintf(&b, "  exception %v %s at %s: believed %d, said %d\n", x.Code, s.l.SKUName(x.SKU), s.l.LocationName(x.Location), x.Believed, x.Counted)
+		fmt.Fprintf(&b, "  exception %v %s at %s: believed %d, said %d%s\n", x.Code, s.l.SKUName(x.SKU), s.l.LocationName(x.Location), x.Believed, x.Counted, why(x.Cause))
 	}
 	return b.String()
+}
+
+func why(c ledger.Cause) string {
+	if c == ledger.NoCause {
+		return ""
+	}
+	return ", " + c.String()
+}
+
+// letter keeps a movement that was refused: code, and the lines that it would have moved.
+func (s *story) letter() string {
+	d := &ledger.DeadLetter{ReceivedAt: s.clock.Now(), Code: s.text("code"), HappenedAt: s.at("time"), Value: []byte("{}")}
+	for _, c := range s.cells() {
+		d.Moves = append(d.Moves, ledger.LetterMove{SKU: c.sku, Location: s.loc(s.text("at")), Moved: c.quantity})
+	}
+	return s.apply(d)
+}
+
+// exceptions lists what matches, newest first.
+func (s *story) exceptions() string {
+	f := ledger.ExceptionFilter{SKU: s.sku(s.text("sku")), Category: s.text("category"), MinSize: int64(s.number("min-size")) * 1000,
+		Open: s.text("state") == "open", Resolved: s.text("state") == "resolved"}
+	if s.has("at") {
+		f.Locations = []ledger.Location{s.loc(s.text("at"))}
+	}
+	if s.has("since") {
+		f.Since = s.at("since")
+	}
+	f.Cause, _ = ledger.ParseCause(s.text("cause"))
+	all, _, err := s.l.Exceptions(f, ledger.ExceptionID{}, 100)
+	if err != nil {
+		return "error: " + err.Error() + "\n"
+	}
+	var b strings.Builder
+	for _, x := range all {
+		fmt.Fprintf(&b, "%v %v %s at %s: %d instead of %d%s", x.ID, x.Code, s.l.SKUName(x.SKU), s.l.LocationName(x.Location), x.Counted, x.Believed, why(x.Cause))
+		if x.Resolution != nil {
+			fmt.Fprintf(&b, "; resolved %s by %s: %s", clockFace(x.Resolution.At), x.Resolution.By, x.Resolution.Note)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (s *story) resolve() string {
+	id, ok := ledger.ParseExceptionID(s.text("id"))
+	if !ok {
+		s.d.Fatalf(s.t, "no id: %s", s.text("id"))
+	}
+	res, err := s.l.Apply(ledger.ResolveException{ID: id, By: s.text("by"), Note: s.text("note"), Key: s.key(), Now: s.clock.Now()})
+	if err != nil {
+		return "error: " + err.Error() + "\n"
+	}
+	r := res.Resolution
+	return fmt.Sprintf("%v resolved %s by %s: %s, entry %d, again %v\n", r.Exception, clockFace(r.At), r.By, r.Note, r.Seq, res.Replayed)
 }
 
 func figures(f ledger.Figures) string {
@@ -435,6 +498,31 @@ func (s *story) position() string {
 		out += ", as of " + clockFace(row.AsOf)
 	}
 	return out + "\n"
+}
+
+func (s *story) past() string {
+	at := ledger.Millis(0)
+	if s.has("time") {
+		at = s.at("time")
+	}
+	p, err := s.l.PositionAt(s.sku(s.text("sku")), s.loc(s.text("at")), ledger.Seq(s.number("seq")), at, s.clock.Now())
+	if err != nil {
+		return "error: " + err.Error() + "\n"
+	}
+	out := "then unknown"
+	if p.Known != nil {
+		out = fmt.Sprintf("then %s since entry %d", figures(p.Known.Figures), p.Known.Seq)
+	}
+	for _, r := range p.Reservations {
+		out += fmt.Sprintf("\n  %s held %d, committed %d", r.ID, r.Held, r.Committed)
+	}
+	if !p.Complete {
+		out += "\n  and more"
+	}
+	if p.Now == nil {
+		return out + "\nnow unknown\n"
+	}
+	return out + "\nnow " + figures(*p.Now) + "\n"
 }
 
 func (s *story) history() string {
