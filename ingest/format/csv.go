@@ -72,7 +72,8 @@ type csvReader struct {
 	torn      int             // how many events a row may belong to that could not be split
 }
 
-type csvLine struct{ sku, quantity, condition, from, to, expectedAt int } // each is where it ends in text
+// csvLine is where each text of a line ends in csvReader.text, and where the line stands.
+type csvLine struct{ sku, quantity, condition, from, to, expectedAt, n int }
 
 type csvAlias struct {
 	system string
@@ -586,6 +587,7 @@ func (c *csvReader) take() {
 	if c.kind == "erp.inbound" {
 		ln.expectedAt = add(csvExpectedAt)
 	}
+	ln.n = c.line
 	c.spans = append(c.spans, ln)
 }
 
@@ -596,14 +598,14 @@ func (c *csvReader) flush() error {
 	}
 	c.open = false
 	text, from := string(c.text), 0
-	for i, s := range c.spans {
-		ln := Line{SKU: text[from:s.sku], Condition: text[s.quantity:s.condition], From: text[s.condition:s.from], To: text[s.from:s.to]}
+	for _, s := range c.spans {
+		ln := Line{N: s.n, SKU: text[from:s.sku], Condition: text[s.quantity:s.condition], From: text[s.condition:s.from], To: text[s.from:s.to]}
 		ln.Quantity, _ = number(text[s.sku:s.quantity], c.decimals)
 		if s.expectedAt > s.to {
 			t, err := c.o.timeOf(c.event.Location, text[s.to:s.expectedAt])
 			if err != nil {
 				bad := c.refusal("expected_at", text[s.to:s.expectedAt], err.Error())
-				bad.Place.N = c.event.Place.N + i
+				bad.Place.N = s.n
 				if err := c.to.Refused(bad); err != nil {
 					return err
 				}

@@ -49,6 +49,7 @@ type Line struct {
 	Condition  string    // "": sellable
 	From, To   string    // conditions, of wms.status
 	ExpectedAt time.Time // of erp.inbound
+	N          int       // where it stands, in the unit of its event's Place; 0: where the event does
 }
 
 // Place is where something stands in what was read: a line, a segment, an element, counted from 1.
@@ -89,8 +90,8 @@ type Period struct {
 	Place    Place
 }
 
-// Sink takes what a decoder finds, in the order of the file. No call may keep what it
-// is given. An error of any ends the reading and is what the Decoder returns.
+// Sink takes what a decoder finds, in the order of the file. What it is given, and slices in
+// it, are the decoder's and good until the call returns; texts may be kept. An error of any ends the reading and is what the Decoder returns.
 type Sink interface {
 	Event(*Event) error
 	Period(*Period) error
