@@ -107,6 +107,8 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 		return d.submitCount(name, now)
 	case kindSaleVoid, kindStockVoid:
 		return d.submitVoid(name, now)
+	case kindPeriod:
+		return d.submitPeriod(name, now)
 	case kindInbound:
 		return d.submitInbound(name, now)
 	case kindHeartbeat:
