@@ -5,8 +5,7 @@ import "onhand/ledger"
 // kind is what an event's type asks for.
 type kind uint8
 
-// The kinds. Their numbers are in what is hashed of an event: new ones go before
-// kindNotBuilt.
+// The kinds. Their numbers are in what is hashed of an event: new ones go at the end.
 const (
 	kindUnknown kind = iota
 	kindSale
@@ -26,7 +25,10 @@ const (
 	kindTransfer
 	kindTransferReceipt
 	kindInbound
-	kindNotBuilt // a type of the contract that this version does not apply
+	kindOrderPlaced
+	kindOrderPaid
+	kindOrderCancelled
+	kindPaymentFailed
 )
 
 func kindOf(eventType []byte) kind {
@@ -65,8 +67,14 @@ func kindOf(eventType []byte) kind {
 		return kindTransferReceipt
 	case "erp.inbound":
 		return kindInbound
-	case "order.placed", "order.paid", "order.cancelled", "order.payment_failed":
-		return kindNotBuilt
+	case "order.placed":
+		return kindOrderPlaced
+	case "order.paid":
+		return kindOrderPaid
+	case "order.cancelled":
+		return kindOrderCancelled
+	case "order.payment_failed":
+		return kindPaymentFailed
 	}
 	return kindUnknown
 }
@@ -102,6 +110,14 @@ func (k kind) entry() ledger.Kind {
 		return ledger.KindTransferReceipt
 	case kindInbound:
 		return ledger.KindInbound
+	case kindOrderPlaced:
+		return ledger.KindOrderPlaced
+	case kindOrderPaid:
+		return ledger.KindOrderPaid
+	case kindOrderCancelled:
+		return ledger.KindOrderCancelled
+	case kindPaymentFailed:
+		return ledger.KindPaymentFailed
 	}
 	return ledger.NoKind
 }
@@ -143,6 +159,12 @@ func (k kind) takesCondition() bool {
 
 // transfer: the event names one.
 func (k kind) transfer() bool { return k == kindTransfer || k == kindTransferReceipt }
+
+// order: the event is of a reservation and not of stock.
+func (k kind) order() bool { return k >= kindOrderPlaced && k <= kindPaymentFailed }
+
+// cancels: the event lets go of an order, or of part of it.
+func (k kind) cancels() bool { return k == kindOrderCancelled || k == kindPaymentFailed }
 
 // mayBeEmpty: that there are no lines says something as well.
 func (k kind) mayBeEmpty() bool {

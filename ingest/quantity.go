@@ -28,7 +28,7 @@ func (d *decoder) checkQuantities() error {
 		if n.Coef == 0 && d.kind.skipsZero() {
 			continue
 		}
-		if n.Coef == 0 && (d.kind == kindStatus || d.kind.transfer()) {
+		if n.Coef == 0 && (d.kind == kindStatus || d.kind.transfer() || d.kind.order()) {
 			return d.badQuantity(&ln, "want more than 0")
 		}
 		kept = append(kept, ln)
@@ -74,6 +74,21 @@ func (d *decoder) findFirsts() {
 // resolve finds the numbers of location and SKUs and scales the quantities. What an
 // open catalogue does not know is added only once nothing else can refuse the event.
 func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
+	if err := d.lookUp(); err != nil {
+		return 0, err
+	}
+	loc, added, err := d.ledger.ResolveLocation(d.location, now)
+	if err != nil {
+		return 0, at("location", err)
+	}
+	if added {
+		d.exceptions = append(d.exceptions, ledger.Exception{Code: ledger.Unmapped, Location: loc})
+	}
+	return loc, d.addSKUs(now, loc)
+}
+
+// lookUp finds the SKUs that are known, and scales and adds up the quantities.
+func (d *decoder) lookUp() error {
 	for i := range d.lines {
 		ln := &d.lines[i]
 		if ln.first == int32(i) {
@@ -84,35 +99,31 @@ func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
 		if !ln.known && !d.ledger.Options().OpenCatalogue {
 			unknown := refuse(ledger.UnknownSKU, "%s.sku: %s", ln.path(), quote(ln.sku))
 			unknown.Name = string(ln.sku)
-			return 0, unknown
+			return unknown
 		}
 		if err := d.scale(ln); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	if err := d.checkSums(); err != nil {
-		return 0, err
-	}
-	loc, added, err := d.ledger.ResolveLocation(d.location, now)
-	if err != nil {
-		return 0, at("location", err)
-	}
-	if added {
-		d.exceptions = append(d.exceptions, ledger.Exception{Code: ledger.Unmapped, Location: loc})
-	}
+	return d.checkSums()
+}
+
+// addSKUs makes known what lookUp did not find; loc goes into its exceptions.
+func (d *decoder) addSKUs(now ledger.Millis, loc ledger.Location) error {
 	for i := range d.lines {
 		ln := &d.lines[i]
 		if ln.known {
 			continue
 		}
-		if ln.id, added, err = d.ledger.ResolveSKU(ln.sku, now); err != nil {
-			return 0, at(ln.path()+".sku", err)
+		id, added, err := d.ledger.ResolveSKU(ln.sku, now)
+		if err != nil {
+			return at(ln.path()+".sku", err)
 		}
-		if added {
+		if ln.id = id; added {
 			d.exceptions = append(d.exceptions, ledger.Exception{Code: ledger.Unmapped, SKU: ln.id, Location: loc})
 		}
 	}
-	return loc, nil
+	return nil
 }
 
 // scale turns a line's number into steps of its SKU; one added on sight counts pieces.
