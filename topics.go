@@ -28,7 +28,7 @@ func (c *kafkaConfig) topics() []topicSpec {
 		specs = append(specs, topicSpec{name: name})
 	}
 	return append(specs, topicSpec{name: c.TopicAvailability, compact: true}, topicSpec{name: c.TopicFreshness},
-		topicSpec{name: c.TopicExceptions}, topicSpec{name: c.TopicDeadLetters})
+		topicSpec{name: c.TopicExceptions}, topicSpec{name: c.TopicReservations}, topicSpec{name: c.TopicDeadLetters})
 }
 
 func (c *kafkaConfig) embeddedTopics() []embedded.Topic {

@@ -152,7 +152,7 @@ func (o *Order) outcome(l *Ledger, r *Reservation) (next *Reservation, refused C
 		next, refused = o.paid(r)
 		return next, refused, nil
 	}
-	next, refused = o.cancelled(r)
+	next, refused = o.cancelled(l, r)
 	if next != nil && len(next.Lines) > orderWaitsMax && next.waits() {
 		return nil, OK, refuse(InvalidEvent, fmt.Sprintf("lines: more than %d wait for the order to be placed", orderWaitsMax))
 	}

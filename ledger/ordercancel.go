@@ -11,7 +11,7 @@ func (r *Reservation) changed() *Reservation {
 }
 
 // await adds to what is to be cancelled once the order is placed.
-func (r *Reservation) await(lines []HoldLine) {
+func (r *Reservation) await(l *Ledger, lines []HoldLine) {
 	at := make(map[[2]uint32]int, len(r.Lines)+len(lines))
 	for i := range r.Lines {
 		at[lineKey(r.Lines[i].SKU, r.Lines[i].Location)] = i
@@ -22,7 +22,7 @@ func (r *Reservation) await(lines []HoldLine) {
 		if !ok {
 			i = len(r.Lines)
 			at[k] = i
-			r.Lines = append(r.Lines, ReservationLine{SKU: ln.SKU, Location: ln.Location, Available: -1})
+			r.Lines = append(r.Lines, ReservationLine{SKU: ln.SKU, Location: ln.Location, Available: -1, Decimals: uint8(l.Decimals(ln.SKU))})
 		}
 		r.Lines[i].Cancelled = clampQty(int64(r.Lines[i].Cancelled) + int64(ln.Quantity))
 	}

@@ -90,18 +90,18 @@ func (o *Order) paid(r *Reservation) (*Reservation, Code) {
 
 // cancelled lets go what is named, and no more than is left. Where nothing is left to let
 // go it has nothing to do, unless the goods are gone.
-func (o *Order) cancelled(r *Reservation) (next *Reservation, refused Code) {
+func (o *Order) cancelled(l *Ledger, r *Reservation) (next *Reservation, refused Code) {
 	switch {
 	case r == nil && len(o.Lines) == 0:
 		return o.early(Cancelled), OK
 	case r == nil:
 		next = o.early(AwaitedOrder)
-		next.await(o.Lines)
+		next.await(l, o.Lines)
 	case r.State == Fulfilled:
 		return nil, WrongState
 	case r.State == AwaitedOrder || r.State == PaidOrder:
 		next = r.changed()
-		if next.await(o.Lines); len(o.Lines) == 0 {
+		if next.await(l, o.Lines); len(o.Lines) == 0 {
 			next.State, next.Lines = Cancelled, nil
 		}
 	case !r.State.Open():
