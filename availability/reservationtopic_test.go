@@ -64,6 +64,7 @@ func TestReservationPublisher(t *testing.T) {
 	f("extended", "h", s.change(ledger.KindExtend, "h"), "held", "")
 	f("amended", "h", s.change(ledger.KindAmend, "h", ledger.TransitionLine{SKU: s.sku("a"), Location: s.loc("l1"), Quantity: 4}), "held", "")
 	f("confirmed", "h", s.change(ledger.KindConfirm, "h"), "confirmed", "")
+	s.apply(&ledger.Transition{Op: ledger.KindConfirm, ID: "h", Now: s.clock.Now(), Key: ledger.CallKey{Key: ledger.Hash{Lo: 1}}}) // only its key is new
 	part := s.change(ledger.KindFulfil, "h", ledger.TransitionLine{SKU: s.sku("a"), Quantity: 1})
 	f("partly-fulfilled", "h", part, "confirmed", "")
 	f("cancelled", "h", s.change(ledger.KindCancel, "h", ledger.TransitionLine{SKU: s.sku("a"), Quantity: 1}), "confirmed", "no need")
