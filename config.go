@@ -58,12 +58,13 @@ type kafkaConfig struct {
 	Kafka             []string `placeholder:"HOST:PORT" help:"Kafka brokers. Without any, the embedded broker is used, kept in the data directory."`
 	KafkaListen       string   `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of the embedded broker (${default})."`
 	Partitions        int      `default:"4" help:"Partitions of topics that the service has to make (${default})."`
-	TopicsIn          []string `default:"pos.events,wms.events,erp.events" help:"Topics that are read (${default})."`
+	TopicsIn          []string `default:"pos.events,wms.events,erp.events,order.events" help:"Topics that are read (${default})."`
 	Sources           string   `type:"existingfile" placeholder:"FILE" help:"JSON that says which sources send something else than CloudEvents, on which topics, and how they speak."`
 	TopicAvailability string   `default:"onhand.availability" help:"Topic of each position's latest state (${default})."`
 	TopicFreshness    string   `default:"onhand.freshness" help:"Topic of signals for replenishment (${default})."`
 	PublishRate       int      `default:"50000" help:"Positions a second whose changes are published at most while more than 1,000 changes a second come in (${default}). Beyond it the outgoing topics lag, and changes of one position become one message."`
 	TopicExceptions   string   `default:"onhand.exceptions" help:"Topic of what wants a person's eye, and of what became of it (${default})."`
+	TopicReservations string   `default:"onhand.reservations" help:"Topic of each change of a reservation, and of what came of orders (${default})."`
 	TopicDeadLetters  string   `default:"onhand.dead-letters" help:"Topic of records that could not be applied (${default})."`
 }
 

@@ -21,6 +21,7 @@ func TestKafka(t *testing.T) {
 		t.Run(b.name, func(t *testing.T) {
 			t.Run("from event to answer", func(t *testing.T) { fromEventToAnswer(t, b) })
 			t.Run("exceptions", func(t *testing.T) { exceptionsOut(t, b) })
+			t.Run("orders", func(t *testing.T) { ordersIn(t, b) })
 			t.Run("poison", func(t *testing.T) { poison(t, b) })
 			t.Run("outage under load", func(t *testing.T) { outageUnderLoad(t, b) })
 			t.Run("broker comes later", func(t *testing.T) { brokerComesLater(t, b) })

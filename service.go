@@ -50,6 +50,7 @@ type service struct {
 	letters   *ingest.Publisher
 	publisher *availability.Publisher
 	alerts    *availability.ExceptionPublisher
+	bookings  *availability.ReservationPublisher
 	feed      *availability.Feed
 	http      *api.Server
 	profiles  net.Listener // nil without --pprof
@@ -125,7 +126,10 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 		Availability: c.TopicAvailability, Freshness: c.TopicFreshness, RateMax: c.PublishRate}); err != nil {
 		return s, err
 	}
-	if s.alerts, err = availability.StartExceptionPublisher(s.ledger, availability.ExceptionPublisherOptions{Brokers: s.brokers, Topic: c.TopicExceptions}); err != nil {
+	if s.alerts, err = availability.StartExceptionPublisher(s.ledger, availability.TopicOptions{Brokers: s.brokers, Topic: c.TopicExceptions}); err != nil {
+		return s, err
+	}
+	if s.bookings, err = availability.StartReservationPublisher(s.ledger, availability.TopicOptions{Brokers: s.brokers, Topic: c.TopicReservations}); err != nil {
 		return s, err
 	}
 	s.feed = availability.NewFeed(stock, c.Subscribers)
@@ -161,6 +165,9 @@ func (s *service) stop() error {
 	s.cancel()
 	if s.feed != nil {
 		s.feed.Close()
+	}
+	if s.bookings != nil {
+		errs = append(errs, s.bookings.Close())
 	}
 	if s.alerts != nil {
 		errs = append(errs, s.alerts.Close())

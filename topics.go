@@ -53,7 +53,7 @@ func (c *kafkaConfig) topics(sources []ingest.Source) []topicSpec {
 		}
 	}
 	return append(specs, topicSpec{name: c.TopicAvailability, compact: true}, topicSpec{name: c.TopicFreshness},
-		topicSpec{name: c.TopicExceptions}, topicSpec{name: c.TopicDeadLetters})
+		topicSpec{name: c.TopicExceptions}, topicSpec{name: c.TopicReservations}, topicSpec{name: c.TopicDeadLetters})
 }
 
 func (c *kafkaConfig) embeddedTopics(sources []ingest.Source) []embedded.Topic {

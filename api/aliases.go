@@ -161,7 +161,7 @@ func (r *request) getAlias() {
 		return
 	}
 	l := r.s.Ledger
-	sku, isSKU := l.FindSKU(l.System(system), []byte(code))
+	sku, _, isSKU := l.FindSKU(l.System(system), []byte(code))
 	loc, isLocation := l.FindLocation(l.System(system), []byte(code))
 	if !isSKU && !isLocation {
 		r.problem("not-found", "that system calls nothing by this code")

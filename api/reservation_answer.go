@@ -2,67 +2,21 @@ package api
 
 import (
 	"errors"
-	"strconv"
 
+	"onhand/availability"
 	"onhand/jsonread"
 	"onhand/ledger"
 	"onhand/promise"
 )
 
-// appendReservation writes a reservation as it is answered everywhere. It depends
-// on nothing but the reservation and the names of its SKUs and locations, which
-// never change, so that a repeated answer has the bytes of the first.
+// appendReservation writes a reservation as it is answered everywhere, with what a
+// transfer has beside one.
 func appendReservation(b []byte, l *ledger.Ledger, v *ledger.Reservation) []byte {
-	b = append(b, `{"id":`...)
-	b = jsonread.AppendString(b, v.ID)
-	b = append(b, `,"state":"`...)
-	b = append(b, v.State.String()...)
-	b = append(b, `","seq":`...)
-	b = strconv.AppendUint(b, uint64(v.Seq), 10)
-	b = append(b, `,"expires_at":`...)
-	if v.ExpiresAt == 0 {
-		b = append(b, "null"...)
-	} else {
-		b = append(b, '"')
-		b = jsonread.AppendTime(b, int64(v.ExpiresAt))
-		b = append(b, '"')
-	}
-	b = appendTextOrNull(append(b, `,"channel":`...), v.Channel)
-	b = appendTextOrNull(append(b, `,"owner":`...), v.Owner)
-	b = appendTextOrNull(append(b, `,"reference":`...), v.Reference)
-	b = append(b, `,"lines":[`...)
-	for i := range v.Lines {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendReservationLine(b, l, &v.Lines[i])
-	}
-	b = append(b, ']')
+	b = availability.AppendReservation(b, l, v)
 	if state := v.TransferState(); state != ledger.NoTransfer {
-		b = appendTransferTerms(b, l, v.To, state, v.DueAt)
-		b = append(b, '}')
+		b = append(appendTransferTerms(b[:len(b)-1], l, v.To, state, v.DueAt), "}}"...)
 	}
-	return append(b, '}')
-}
-
-func appendReservationLine(b []byte, l *ledger.Ledger, ln *ledger.ReservationLine) []byte {
-	b = append(b, `{"sku":`...)
-	b = jsonread.AppendString(b, l.SKUName(ln.SKU))
-	b = append(b, `,"location":`...)
-	b = jsonread.AppendString(b, l.LocationName(ln.Location))
-	quantity := func(name string, q ledger.Qty) {
-		b = append(b, name...)
-		b = jsonread.AppendScaled(b, int64(q), int(ln.Decimals))
-	}
-	quantity(`,"quantity":`, ln.Quantity)
-	quantity(`,"held":`, ln.Held)
-	quantity(`,"committed":`, ln.Committed)
-	quantity(`,"fulfilled":`, ln.Fulfilled)
-	quantity(`,"cancelled":`, ln.Cancelled)
-	if ln.Available >= 0 {
-		quantity(`,"available":`, ln.Available)
-	}
-	return append(b, '}')
+	return b
 }
 
 func appendTextOrNull(b []byte, s string) []byte {

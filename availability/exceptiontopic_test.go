@@ -20,7 +20,7 @@ func TestExceptionPublisher(t *testing.T) {
 	s := newShop(t)
 	b := startBroker(t, embedded.Options{})
 	start := func() *ExceptionPublisher {
-		p, err := StartExceptionPublisher(s.ledger, ExceptionPublisherOptions{Brokers: []string{b.Addr()}, RetryMax: 50 * time.Millisecond, DoneEvery: time.Nanosecond})
+		p, err := StartExceptionPublisher(s.ledger, TopicOptions{Brokers: []string{b.Addr()}, RetryMax: 50 * time.Millisecond, DoneEvery: time.Nanosecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestExceptionPublisherOutlastsTheBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	failures := publishFailures.Get()
-	p, err := StartExceptionPublisher(s.ledger, ExceptionPublisherOptions{Brokers: []string{addr}, RetryMax: 50 * time.Millisecond})
+	p, err := StartExceptionPublisher(s.ledger, TopicOptions{Brokers: []string{addr}, RetryMax: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ const partitions = 3
 func startBroker(t testing.TB, o embedded.Options) *embedded.Broker {
 	t.Helper()
 	o.Topics = []embedded.Topic{{Name: "onhand.availability", Partitions: partitions, Compact: true}, {Name: "onhand.freshness", Partitions: partitions},
-		{Name: "onhand.exceptions", Partitions: partitions}}
+		{Name: "onhand.exceptions", Partitions: partitions}, {Name: "onhand.reservations", Partitions: partitions}}
 	b, err := embedded.Start(o)
 	if err != nil {
 		t.Fatal(err)

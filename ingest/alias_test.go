@@ -68,6 +68,15 @@ func TestAliases(t *testing.T) {
 	f("wms/1", "dc1", "8710398526002", `unknown-sku: lines[0].sku: "8710398526002"`)
 	f("erp/other", "dc1", "MAT-1", "a dc1")
 
+	// One SKU by two codes is one SKU.
+	s.accept(event("pos.sale", "two", `{"location":"42","lines":[{"sku":"PLU-1","quantity":1},{"sku":"a","quantity":2},{"sku":"PLU-1","quantity":4}]}`))
+	if got := s.figures("a", "dc1"); got != "-15/0/0/0" {
+		t.Errorf("a is %s", got)
+	}
+	s.refuses(event("wms.count", "three", `{"location":"42","lines":[{"sku":"PLU-1","quantity":1},{"sku":"a","quantity":2}]}`), ledger.DuplicateLine, "lines[1].sku")
+	s.refuses(event("erp.inbound", "four", `{"location":"42","inbound":"po","lines":[{"sku":"PLU-1","quantity":1,"expected_at":"2026-12-01T00:00:00Z"},`+
+		`{"sku":"a","quantity":2,"expected_at":"2026-12-01T00:00:00Z"}]}`), ledger.DuplicateLine, "lines[1].sku")
+
 	// A code is one object's, and its owner's to change.
 	refused := func(source, typ, data, detail string) {
 		t.Helper()

@@ -121,6 +121,8 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 		return d.submitInbound(name, now)
 	case kindHeartbeat:
 		return d.submitHeartbeat(name, now)
+	case kindOrderPlaced, kindOrderPaid, kindOrderCancelled, kindPaymentFailed:
+		return d.submitOrder(name, now)
 	default:
 		return d.submitMovement(name, now)
 	}

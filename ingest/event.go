@@ -41,6 +41,10 @@ type decoder struct {
 	hasMoment                              bool
 	lines                                  []line
 
+	// Of orders, beside location, reason and lines.
+	orderID, channel []byte
+	ttl              ledger.Millis // of its hold
+
 	// Of master data.
 	item   ledger.SKUInfo
 	place  ledger.LocationInfo
@@ -66,6 +70,7 @@ func (d *decoder) reset() {
 	d.specVersion, d.eventType, d.source, d.id, d.said = nil, nil, nil, nil, nil
 	d.location, d.reservation, d.inbound, d.reason, d.voids = nil, nil, nil, nil, nil
 	d.to, d.expectedAt, d.complete, d.net = nil, 0, false, false
+	d.orderID, d.channel, d.ttl = nil, nil, orderTTLDefault
 	d.kind, d.time, d.moment, d.from, d.hasData, d.hasMoment = kindUnknown, 0, 0, 0, false, false
 	d.item, d.place, d.policy = ledger.SKUInfo{}, ledger.LocationInfo{}, policy{}
 	d.lines, d.exceptions = d.lines[:0], d.exceptions[:0]
@@ -220,8 +225,10 @@ func (d *decoder) readInner(data []byte) error {
 // readData reads the data that is next, as the type says; what cannot be applied anyway is skipped.
 func (d *decoder) readData(r *jsonread.Reader) {
 	switch d.kind {
-	case kindUnknown, kindNotBuilt:
+	case kindUnknown:
 		r.Skip()
+	case kindOrderPlaced, kindOrderPaid, kindOrderCancelled, kindPaymentFailed:
+		d.readOrder(r)
 	case kindItem:
 		d.item, _ = DecodeSKU(r, "", false)
 	case kindLocation:
@@ -259,8 +266,6 @@ func (d *decoder) checkAttributes() error {
 	switch {
 	case d.kind == kindUnknown:
 		return errors.New("type: unknown: " + quote(d.eventType))
-	case d.kind == kindNotBuilt:
-		return refuse(ledger.NotSupported, "type: events of type %s are not supported yet", d.eventType)
 	case !d.hasData:
 		return errors.New("data: missing member")
 	}

@@ -151,9 +151,6 @@ func TestRefusals(t *testing.T) {
 	s.refuses(strings.Replace(sale(`{"location":"0042","lines":[{"sku":"a","quantity":1}]}`), "2026-11-23", "2026-10-08", 1), ledger.TooOld, "46 days")
 	s.refuses(event("erp.policy", "x", `{"policy":"quotas","rules":[]}`), ledger.NotSupported, "quotas")
 	s.refuses(event("erp.item", "x", `{"sku":"k","components":[{"sku":"a","quantity":1}]}`), ledger.NotSupported, "components")
-	for _, kind := range []string{"order.placed", "order.paid", "order.cancelled", "order.payment_failed"} {
-		s.refuses(event(kind, "x", `{}`), ledger.NotSupported, kind)
-	}
 }
 
 func TestOneNameOneEvent(t *testing.T) {

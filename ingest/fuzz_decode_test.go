@@ -30,10 +30,13 @@ type slowEvent struct {
 	lines                                  []slowLine
 	item                                   ledger.SKUInfo
 	net                                    bool
+	order, channel                         *string
+	ttl                                    int64
 }
 
 type slowLine struct {
 	sku       string
+	location  *string // of an order's
 	quantity  json.Number
 	condition string // "" not given, or not asked for; of a status that from which units go
 	to        string
@@ -97,7 +100,7 @@ func slowly(t *testing.T, value []byte, headers []ledger.Header) (e slowEvent, o
 	}
 	_, timeOK := jsonread.ParseTime([]byte(e.attributes["time"]))
 	k := kindOf([]byte(e.attributes["type"]))
-	if !valid || !hasData || !timeOK || e.attributes["specversion"] != "1.0" || k == kindUnknown || k == kindNotBuilt {
+	if !valid || !hasData || !timeOK || e.attributes["specversion"] != "1.0" || k == kindUnknown {
 		return e, false
 	}
 	data, isObject := e.data.(object)
@@ -108,6 +111,8 @@ func slowly(t *testing.T, value []byte, headers []ledger.Header) (e slowEvent, o
 		return e, false
 	case k == kindItem:
 		return e, e.slowItem(data)
+	case k.order():
+		return e, e.slowOrder(data, k)
 	}
 	return e, e.slowStock(data, k)
 }
@@ -213,6 +218,57 @@ func (e *slowEvent) slowStock(data object, k kind) bool {
 			}
 		}
 		e.lines = append(e.lines, ln)
+	}
+	return true
+}
+
+// slowOrder reads what an order's event says; what its type does not ask for is not looked at.
+func (e *slowEvent) slowOrder(data object, k kind) (ok bool) {
+	e.ttl = 14_400_000
+	if e.order, ok = text(data, "order", 1, 128); !ok || e.order == nil {
+		return false
+	}
+	if k == kindOrderPaid {
+		return true
+	}
+	if e.location, ok = text(data, "location", 1, 64); !ok {
+		return false
+	}
+	if k == kindOrderPlaced {
+		if e.channel, ok = text(data, "channel", 0, 256); !ok {
+			return false
+		}
+		if v := data["ttl_seconds"]; v != nil {
+			n, isNumber := v.(json.Number)
+			if !isNumber || !modest(n) {
+				return false
+			}
+			r, _ := new(big.Rat).SetString(string(n))
+			if !r.IsInt() || r.Sign() <= 0 || r.Cmp(big.NewRat(14_400, 1)) > 0 {
+				return false
+			}
+			e.ttl = r.Num().Int64() * 1000
+		}
+	} else {
+		if e.reason, ok = text(data, "reason", 0, 256); !ok {
+			return false
+		}
+		if data["lines"] == nil {
+			return true
+		}
+	}
+	lines, ok := data["lines"].([]any)
+	if !ok || len(lines) == 0 || len(lines) > 100_000 {
+		return false
+	}
+	for _, v := range lines {
+		o, _ := v.(object)
+		quantity, isNumber := o["quantity"].(json.Number)
+		location, ok := text(o, "location", 1, 64)
+		if !ok || !isNumber || !plain(o["sku"], 1, 128) {
+			return false
+		}
+		e.lines = append(e.lines, slowLine{sku: o["sku"].(string), quantity: quantity, location: location})
 	}
 	return true
 }
@@ -360,6 +416,11 @@ func (e *slowEvent) agrees(t *testing.T, d *decoder) {
 	optional("reason", d.reason, e.reason)
 	optional("voids", d.voids, e.voids)
 	optional("to", d.to, e.to)
+	optional("order", d.orderID, e.order)
+	optional("channel", d.channel, e.channel)
+	if d.kind.order() && int64(d.ttl) != e.ttl {
+		t.Fatalf("held for %d ms, want %d", d.ttl, e.ttl)
+	}
 	if int64(d.expectedAt) != e.expectedAt || d.net != e.net || d.complete != e.complete {
 		t.Fatalf("expected at %d, net %v, complete %v, want %d, %v, %v", d.expectedAt, d.net, d.complete, e.expectedAt, e.net, e.complete)
 	}
@@ -376,6 +437,7 @@ func (e *slowEvent) agrees(t *testing.T, d *decoder) {
 	for i := range e.lines {
 		got, want := &d.lines[i], &e.lines[i]
 		equal("sku", string(got.sku), want.sku)
+		optional("location of a line", got.location, want.location)
 		if int(got.index) != i || got.condition != conditions[want.condition] || got.to != conditions[want.to] || int64(got.expectedAt) != want.expected || string(got.quantity.Raw) != string(want.quantity) {
 			t.Fatalf("line %d: %+v, want %+v", i, got, want)
 		}
@@ -416,10 +478,11 @@ func eventSeeds(add func(value, headers string)) {
 		`{"location":"0042","transfer":"t-1","inbound":"po-1","complete":true,"lines":[]}`,
 		`{"location":"0042","basis":"net_of_committed","complete":true,"lines":[]}`,
 		`{"policy":"safety-stock","rules":[{"category":"dairy","location":"0042","units":1.5},{"units":null}]}`,
+		`{"order":"o-1","channel":"web","ttl_seconds":60,"reason":"no longer wanted","location":"dc1","lines":[{"sku":"a","location":"0042","quantity":1},{"sku":"kg","quantity":0.5}]}`,
 	} {
 		for _, kind := range []string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count",
 			"erp.item", "erp.location", "erp.policy", "wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void", "wms.transfer", "wms.transfer_receipt",
-			"erp.inbound", "order.placed", "x"} {
+			"erp.inbound", "order.placed", "order.paid", "order.cancelled", "order.payment_failed", "x"} {
 			add(event(kind, "1", data), "")
 			add(data, strings.Replace(binaryHeaders, "%s", kind, 1))
 		}

@@ -23,10 +23,11 @@ func FuzzEvent(f *testing.F) {
 			"lines":[{"sku":"a","quantity":3,"expected_at":"2026-11-24T09:00:00Z","condition":"damaged"}]}`,
 		`{"location":"0042","transfer":"t-1","inbound":"po-1","complete":true,"lines":[]}`,
 		`{"policy":"safety-stock","set":[{"sku":"a","units":1}],"remove":[{}]}`,
+		`{"order":"o-1","channel":"web","ttl_seconds":60,"reason":"no longer wanted","location":"dc1","lines":[{"sku":"a","location":"0042","quantity":1},{"sku":"kg","quantity":0.5}]}`,
 	} {
 		for _, kind := range []string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count",
 			"erp.item", "erp.location", "erp.policy", "wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void", "wms.transfer", "wms.transfer_receipt",
-			"erp.inbound", "order.placed", "x"} {
+			"erp.inbound", "order.placed", "order.paid", "order.cancelled", "order.payment_failed", "x"} {
 			f.Add([]byte(event(kind, "1", data)), false)
 			f.Add([]byte(data), true)
 		}

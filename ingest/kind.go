@@ -5,8 +5,7 @@ import "onhand/ledger"
 // kind is what an event's type asks for.
 type kind uint8
 
-// The kinds. Their numbers are in what is hashed of an event: new ones go before
-// kindNotBuilt.
+// The kinds. Their numbers are in what is hashed of an event: new ones go at the end.
 const (
 	kindUnknown kind = iota
 	kindSale
@@ -27,7 +26,10 @@ const (
 	kindTransferReceipt
 	kindInbound
 	kindPeriod
-	kindNotBuilt // a type of the contract that this version does not apply
+	kindOrderPlaced
+	kindOrderPaid
+	kindOrderCancelled
+	kindPaymentFailed
 )
 
 func kindOf(eventType []byte) kind {
@@ -68,8 +70,14 @@ func kindOf(eventType []byte) kind {
 		return kindInbound
 	case "erp.period":
 		return kindPeriod
-	case "order.placed", "order.paid", "order.cancelled", "order.payment_failed":
-		return kindNotBuilt
+	case "order.placed":
+		return kindOrderPlaced
+	case "order.paid":
+		return kindOrderPaid
+	case "order.cancelled":
+		return kindOrderCancelled
+	case "order.payment_failed":
+		return kindPaymentFailed
 	}
 	return kindUnknown
 }
@@ -107,6 +115,14 @@ func (k kind) entry() ledger.Kind {
 		return ledger.KindInbound
 	case kindPeriod:
 		return ledger.KindPeriod
+	case kindOrderPlaced:
+		return ledger.KindOrderPlaced
+	case kindOrderPaid:
+		return ledger.KindOrderPaid
+	case kindOrderCancelled:
+		return ledger.KindOrderCancelled
+	case kindPaymentFailed:
+		return ledger.KindPaymentFailed
 	}
 	return ledger.NoKind
 }
@@ -150,6 +166,12 @@ func (k kind) takesCondition() bool {
 
 // transfer: the event names one.
 func (k kind) transfer() bool { return k == kindTransfer || k == kindTransferReceipt }
+
+// order: the event is of a reservation and not of stock.
+func (k kind) order() bool { return k >= kindOrderPlaced && k <= kindPaymentFailed }
+
+// cancels: the event lets go of an order, or of part of it.
+func (k kind) cancels() bool { return k == kindOrderCancelled || k == kindPaymentFailed }
 
 // mayBeEmpty: that there are no lines says something as well.
 func (k kind) mayBeEmpty() bool {

@@ -77,6 +77,9 @@ func (d *decoder) submitInbound(name ledger.EventName, now ledger.Millis) (ledge
 	if err != nil {
 		return ledger.Result{}, err
 	}
+	if err := d.checkDates(); err != nil { // by another code
+		return ledger.Result{}, err
+	}
 	c := ledger.Inbound{Name: name, ID: string(d.inbound), Received: now, Location: loc, Exceptions: d.exceptions}
 	for i := range d.lines {
 		ln := &d.lines[i]
@@ -127,14 +130,14 @@ func (d *decoder) figures(now ledger.Millis) (ledger.Location, error) {
 		return 0, err
 	}
 	d.findFirsts()
-	for i := range d.lines {
-		if ln := &d.lines[i]; ln.first != int32(i) {
-			return 0, refuse(ledger.DuplicateLine, "%s.sku: %s is in %s as well",
-				ln.path(), quote(ln.sku), d.lines[ln.first].path())
-		}
+	if err := d.eachOnce(); err != nil {
+		return 0, err
 	}
 	loc, err := d.resolve(now)
 	if err != nil {
+		return 0, err
+	}
+	if err := d.eachOnce(); err != nil { // by another code
 		return 0, err
 	}
 	d.counted = d.counted[:0]
@@ -142,6 +145,16 @@ func (d *decoder) figures(now ledger.Millis) (ledger.Location, error) {
 		d.counted = append(d.counted, ledger.CountLine{SKU: d.lines[i].id, Quantity: d.lines[i].steps})
 	}
 	return loc, nil
+}
+
+// eachOnce refuses two lines of one SKU.
+func (d *decoder) eachOnce() error {
+	for i := range d.lines {
+		if ln := &d.lines[i]; ln.first != int32(i) {
+			return refuse(ledger.DuplicateLine, "%s.sku: %s is in %s as well", ln.path(), quote(ln.sku), d.lines[ln.first].path())
+		}
+	}
+	return nil
 }
 
 // submitHeartbeat applies feed.heartbeat.

@@ -20,7 +20,7 @@ func (d *decoder) explain(letter *ledger.DeadLetter, refused *ledger.Refused) {
 	sums := make(map[ledger.SKU]int64)
 	for i := range d.lines[:min(len(d.lines), movesMax)] {
 		ln := &d.lines[i]
-		sku, known := d.ledger.FindSKU(d.system, ln.sku)
+		sku, _, known := d.ledger.FindSKU(d.system, ln.sku)
 		if !known || ln.quantity.Overflow {
 			continue
 		}

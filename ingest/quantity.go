@@ -28,7 +28,7 @@ func (d *decoder) checkQuantities() error {
 		if n.Coef == 0 && d.kind.skipsZero() {
 			continue
 		}
-		if n.Coef == 0 && (d.kind == kindStatus || d.kind.transfer()) {
+		if n.Coef == 0 && (d.kind == kindStatus || d.kind.transfer() || d.kind.order()) {
 			return d.badQuantity(&ln, "want more than 0")
 		}
 		kept = append(kept, ln)
@@ -74,23 +74,7 @@ func (d *decoder) findFirsts() {
 // resolve finds the numbers of location and SKUs and scales the quantities. What an
 // open catalogue does not know is added only once nothing else can refuse the event.
 func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
-	for i := range d.lines {
-		ln := &d.lines[i]
-		if ln.first == int32(i) {
-			ln.id, ln.known = d.ledger.FindSKU(d.system, ln.sku)
-		} else {
-			ln.id, ln.known = d.lines[ln.first].id, d.lines[ln.first].known
-		}
-		if !ln.known && !d.ledger.Options().OpenCatalogue {
-			unknown := refuse(ledger.UnknownSKU, "%s.sku: %s", ln.path(), quote(ln.sku))
-			unknown.Name = string(ln.sku)
-			return 0, unknown
-		}
-		if err := d.scale(ln); err != nil {
-			return 0, err
-		}
-	}
-	if err := d.checkSums(); err != nil {
+	if err := d.lookUp(); err != nil {
 		return 0, err
 	}
 	loc, added, err := d.ledger.ResolveLocation(d.system, d.location, now)
@@ -100,19 +84,69 @@ func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
 	if added {
 		d.exceptions = append(d.exceptions, ledger.Exception{Code: ledger.Unmapped, Location: loc})
 	}
+	return loc, d.addSKUs(now, loc)
+}
+
+// lookUp finds the SKUs that are known, and scales and adds up the quantities.
+func (d *decoder) lookUp() error {
+	renamed := false
+	for i := range d.lines {
+		ln := &d.lines[i]
+		if ln.first == int32(i) {
+			var byAlias bool
+			ln.id, byAlias, ln.known = d.ledger.FindSKU(d.system, ln.sku)
+			renamed = renamed || byAlias
+		} else {
+			ln.id, ln.known = d.lines[ln.first].id, d.lines[ln.first].known
+		}
+		if !ln.known && !d.ledger.Options().OpenCatalogue {
+			unknown := refuse(ledger.UnknownSKU, "%s.sku: %s", ln.path(), quote(ln.sku))
+			unknown.Name = string(ln.sku)
+			return unknown
+		}
+		if err := d.scale(ln); err != nil {
+			return err
+		}
+	}
+	if renamed {
+		d.joinFirsts()
+	}
+	return d.checkSums()
+}
+
+// joinFirsts points lines at the first one of their SKU where that has another code.
+func (d *decoder) joinFirsts() {
+	firsts := make(map[ledger.SKU]int32, len(d.lines))
+	for i := range d.lines {
+		ln := &d.lines[i]
+		if !ln.known {
+			continue
+		}
+		first, ok := firsts[ln.id]
+		if !ok {
+			first = ln.first
+			firsts[ln.id] = first
+		}
+		ln.first = first
+	}
+}
+
+// addSKUs makes known what lookUp did not find; loc goes into its exceptions.
+func (d *decoder) addSKUs(now ledger.Millis, loc ledger.Location) error {
 	for i := range d.lines {
 		ln := &d.lines[i]
 		if ln.known {
 			continue
 		}
-		if ln.id, added, err = d.ledger.ResolveSKU(d.system, ln.sku, now); err != nil {
-			return 0, at(ln.path()+".sku", err)
+		id, added, err := d.ledger.ResolveSKU(d.system, ln.sku, now)
+		if err != nil {
+			return at(ln.path()+".sku", err)
 		}
-		if added {
+		if ln.id = id; added {
 			d.exceptions = append(d.exceptions, ledger.Exception{Code: ledger.Unmapped, SKU: ln.id, Location: loc})
 		}
 	}
-	return loc, nil
+	return nil
 }
 
 // scale turns a line's number into steps of its SKU; one added on sight counts pieces.

@@ -166,7 +166,7 @@ func resolveRemovals(l *ledger.Ledger, s *ledger.System, rules []Rule) []ledger.
 		o := ledger.SafetyRule{Category: r.Category}
 		known := true
 		if r.SKU != "" {
-			o.SKU, known = l.FindSKU(s, []byte(r.SKU))
+			o.SKU, _, known = l.FindSKU(s, []byte(r.SKU))
 		}
 		if known && r.Location != "" {
 			o.Location, known = l.FindLocation(s, []byte(r.Location))

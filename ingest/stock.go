@@ -18,6 +18,7 @@ const (
 // line is one line of a movement or count.
 type line struct {
 	sku        []byte
+	location   []byte // of an order's
 	quantity   jsonread.Number
 	condition  condition
 	expectedAt ledger.Millis // of erp.inbound
@@ -254,6 +255,8 @@ func (d *decoder) appendContent(b []byte) []byte {
 		return appendJSON(b, d.place)
 	case kindPolicy:
 		return appendJSON(b, d.policy)
+	case kindOrderPlaced, kindOrderPaid, kindOrderCancelled, kindPaymentFailed:
+		return d.appendOrder(b)
 	case kindCount, kindSnapshot, kindHeartbeat, kindPeriod:
 		b = binary.LittleEndian.AppendUint64(b, uint64(d.moment))
 	}
@@ -275,12 +278,7 @@ func (d *decoder) appendContent(b []byte) []byte {
 	for i := range d.lines {
 		ln := &d.lines[i]
 		b = appendBytes(b, ln.sku)
-		b = binary.AppendVarint(b, ln.quantity.Coef)
-		scale := ln.quantity.Scale
-		if ln.quantity.Overflow {
-			scale = -1 // or it would look like 0; it is never accepted, so no hash that is kept has it
-		}
-		b = append(b, byte(scale), byte(ln.condition))
+		b = append(appendNumber(b, ln.quantity), byte(ln.condition))
 		if d.kind == kindStatus {
 			b = append(b, byte(ln.to))
 		}
@@ -296,6 +294,14 @@ func (d *decoder) appendContent(b []byte) []byte {
 		b = append(b, 0xff)
 	}
 	return b
+}
+
+func appendNumber(b []byte, n jsonread.Number) []byte {
+	b = binary.AppendVarint(b, n.Coef)
+	if n.Overflow {
+		n.Scale = -1 // or it would look like 0; it is never accepted, so no hash that is kept has it
+	}
+	return append(b, byte(n.Scale))
 }
 
 func appendBytes(b, text []byte) []byte {

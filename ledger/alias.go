@@ -98,23 +98,24 @@ func (l *Ledger) System(name string) *System { return l.catalogue.systems.get(na
 
 // FindSKU finds what a system means by a code: the SKU that has it as an alias there, else
 // the SKU of that name, else the one whose GTIN it is, however many zeroes are in front.
-// The system's own word goes first, for its 42 may be another's name. s may be nil.
-func (l *Ledger) FindSKU(s *System, code []byte) (SKU, bool) {
+// The system's own word goes first, for its 42 may be another's name. renamed says that it
+// was not the name. s may be nil.
+func (l *Ledger) FindSKU(s *System, code []byte) (id SKU, renamed, ok bool) {
 	if s != nil {
 		if r := s.skus.live(code); r != nil {
-			return SKU(r.info.id), true
+			return SKU(r.info.id), true, true
 		}
 	}
 	if id, ok := l.LookupSKU(code); ok {
-		return id, true
+		return id, false, true
 	}
 	var digits [14]byte
 	if gtin, ok := gtin14(digits[:0], code); ok {
 		if r := l.catalogue.systems.gtins.skus.live(gtin); r != nil {
-			return SKU(r.info.id), true
+			return SKU(r.info.id), true, true
 		}
 	}
-	return 0, false
+	return 0, false, false
 }
 
 // FindLocation is FindSKU for locations: an alias of the system, a name, a GLN.

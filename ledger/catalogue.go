@@ -227,7 +227,7 @@ func (l *Ledger) LookupLocation(name []byte) (Location, bool) {
 // ResolveSKU is FindSKU which, with an open catalogue, adds the name on sight.
 // added says that it did; the event that named it carries the exception.
 func (l *Ledger) ResolveSKU(s *System, name []byte, now Millis) (id SKU, added bool, err error) {
-	if id, ok := l.FindSKU(s, name); ok {
+	if id, _, ok := l.FindSKU(s, name); ok {
 		return id, false, nil
 	}
 	if !l.opts.OpenCatalogue {

@@ -186,7 +186,7 @@ func (c *checker) entry(seq Seq, b []byte) {
 		return
 	}
 	c.report.Entries++
-	if e.Reservation != nil && e.Kind != KindAnswer {
+	if e.ChangesReservation() {
 		c.reservation(&e)
 	}
 	for i := range e.Lines {
@@ -217,7 +217,7 @@ func (c *checker) line(e *Entry, ln *EntryLine) {
 	if ln.After.Held < 0 || ln.After.Committed < 0 {
 		c.find("entry %d leaves SKU %d at location %d with %+v", e.Seq, ln.SKU, ln.Location, ln.After)
 	}
-	if promised := ln.Delta.Held + ln.Delta.Committed; (e.Kind == KindHold || e.Kind == KindTransferAsked) && promised > 0 && ln.After.Free() < 0 {
+	if promised := ln.Delta.Held + ln.Delta.Committed; (e.Kind == KindHold || e.Kind == KindTransferAsked || e.Kind == KindOrderPlaced) && promised > 0 && ln.After.Free() < 0 {
 		c.find("entry %d promised %d of SKU %d at location %d, of which too few were free: %+v after it",
 			e.Seq, promised, ln.SKU, ln.Location, ln.After)
 	}

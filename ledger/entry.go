@@ -47,6 +47,10 @@ const (
 	KindTransferAsked // a confirmed reservation that a transfer is to ship
 	KindExceptionResolved
 	KindPeriod
+	KindOrderPlaced
+	KindOrderPaid
+	KindOrderCancelled
+	KindPaymentFailed
 	kindCount
 )
 
@@ -64,6 +68,8 @@ var kindWords = [kindCount]string{
 	KindTransferAsked:     "transfer.requested",
 	KindExceptionResolved: "exception.resolved",
 	KindPeriod:            "erp.period",
+	KindOrderPlaced:       "order.placed", KindOrderPaid: "order.paid", KindOrderCancelled: "order.cancelled",
+	KindPaymentFailed: "order.payment_failed",
 }
 
 func (k Kind) String() string { return kindWords[k] }
@@ -99,11 +105,15 @@ type Entry struct {
 	Sequence    uint64 // where the source numbers its events, one more than the number
 	ID          uint32 // the SKU or location of a change of master data; an event's location
 	Key         CallKey
-	Reservation *Reservation // the reservation after the entry
+	Reservation *Reservation // the reservation after the entry, see ChangesReservation
 	Lines       []EntryLine  // sorted by SKU, then location; one for a position
 	Exceptions  []Exception
 	Payload     []byte // master data, rules, or a dead letter
 }
+
+// ChangesReservation says that the entry made its reservation what it is. Others only keep
+// one: an answer for a key, or what an order's event met that could not be done.
+func (e *Entry) ChangesReservation() bool { return e.Reservation != nil && e.Reservation.Seq == e.Seq }
 
 // EntryLine is what an entry did to one position.
 type EntryLine struct {

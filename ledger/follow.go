@@ -17,6 +17,7 @@ type Follower struct {
 	cursor Seq    // the last entry that was handed out
 	only   uint64 // the kinds that are handed out, as bits; 0: all
 	raised bool   // only what has to do with exceptions is handed out
+	booked bool   // only what has to do with reservations is
 
 	bare    bool // see Bare
 	entries []Entry
@@ -39,8 +40,15 @@ func (f *Follower) Only(kinds ...Kind) {
 // others are passed over undecoded.
 func (f *Follower) OnlyExceptions() { f.raised = true }
 
+// OnlyReservations lets Next hand out entries that tell of a reservation, but for answers
+// that only a key needs; the others are passed over undecoded.
+func (f *Follower) OnlyReservations() { f.booked = true }
+
 func (f *Follower) wants(raw []byte) bool {
 	if f.only != 0 && f.only&(1<<kindOf(raw)) == 0 {
+		return false
+	}
+	if f.booked && (kindOf(raw) == KindAnswer || len(raw) < 2 || raw[1]&hasReservation == 0) {
 		return false
 	}
 	return !f.raised || kindOf(raw) == KindExceptionResolved || len(raw) > 1 && raw[1]&hasExceptions != 0

@@ -42,6 +42,7 @@ var codecs = []codec{
 	{"master data", masterSeeds, readsMaster},
 	{"goods under way", inboundSeeds, readsInbound},
 	{"change of goods under way", changeSeeds, readsChange},
+	{"what came of an order", orderSeeds, readsOrder},
 }
 
 // FuzzCodec has which choose a codec, and gives it any bytes: what it reads, it must
@@ -290,6 +291,25 @@ func readsLetter(t *testing.T, b []byte) {
 		t.Fatalf("%+v: %v", d, err)
 	}
 	same(t, "the letter", back, d)
+}
+
+func orderSeeds(*rand.Rand) [][]byte {
+	return [][]byte{orderPayload(InsufficientStock, ""), orderPayload(OK, "no longer wanted"), orderPayload(WrongState, "é")}
+}
+
+func readsOrder(t *testing.T, b []byte) {
+	e := Entry{Seq: 4, Kind: KindOrderCancelled, Payload: b}
+	refused, reason, err := e.OrderOutcome()
+	if err != nil {
+		if !strings.Contains(err.Error(), "entry 4") {
+			t.Fatalf("the error does not say which entry: %v", err)
+		}
+		return
+	}
+	e.Payload = appendString(appendString(nil, refused), reason)
+	if again, why, err := e.OrderOutcome(); err != nil || again != refused || why != reason {
+		t.Fatalf("%q, %q read back as %q, %q: %v", refused, reason, again, why, err)
+	}
 }
 
 func raisedSeeds(rng *rand.Rand) (out [][]byte) {

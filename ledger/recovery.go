@@ -349,9 +349,8 @@ func (l *Ledger) remake(e *Entry) error {
 		if old := l.safety.Load(); e.Seq > old.seq {
 			l.safety.Store(old.with(replace, set, remove, e.Seq))
 		}
-	case KindAnswer:
 	default:
-		if e.Reservation != nil {
+		if e.ChangesReservation() {
 			l.remakeReservation(e)
 		}
 	}
@@ -420,7 +419,7 @@ func (l *Ledger) remakeReservation(e *Entry) {
 	if old := s.byID[r.ID]; old != nil && old.Seq >= r.Seq {
 		return
 	}
-	if e.Kind.void() {
+	if e.Kind.void() || e.Kind == KindOrderPlaced {
 		s.putBack(r)
 	} else {
 		s.put(r)

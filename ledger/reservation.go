@@ -8,6 +8,7 @@ import (
 // State is where a reservation is in its life.
 type State uint8
 
+// The states. Their numbers are on disk: new ones go at the end.
 const (
 	NoState State = iota
 	Held
@@ -15,10 +16,13 @@ const (
 	Fulfilled
 	Cancelled
 	Expired
+	RefusedOrder // an order that could not be had
+	AwaitedOrder // an order of which part was cancelled before it was placed
+	PaidOrder    // an order that was paid before it was placed
 	stateCount
 )
 
-var stateWords = [stateCount]string{"", "held", "confirmed", "fulfilled", "cancelled", "expired"}
+var stateWords = [stateCount]string{"", "held", "confirmed", "fulfilled", "cancelled", "expired", "refused", "awaited", "paid"}
 
 func (s State) String() string { return stateWords[s] }
 
@@ -254,8 +258,8 @@ type reservationShard struct {
 	mu    sync.RWMutex
 	byID  map[string]*Reservation // replaced, never changed in place
 	dirty map[string]struct{}     // changed since last written
-	// reopened were given something back by a void since then: the disk may say that
-	// they are over.
+	// reopened were given something back by a void since then, or their order was placed
+	// after it was paid: the disk may say that they are over.
 	reopened map[string]struct{}
 }
 
@@ -278,7 +282,7 @@ func (s *reservationShard) put(r *Reservation) {
 	s.dirty[r.ID] = struct{}{}
 }
 
-// putBack is put for one that a void may have opened again.
+// putBack is put for one that the disk may say is over, and that may be open again.
 func (s *reservationShard) putBack(r *Reservation) {
 	if s.reopened == nil {
 		s.reopened = make(map[string]struct{})

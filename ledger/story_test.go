@@ -206,6 +206,8 @@ func (s *story) play(t *testing.T, d *datadriven.TestData) string {
 		return s.apply(&ledger.Void{Kind: ledger.KindStockVoid, Name: s.name(), Source: "test", Voids: s.text("of"), Received: now, Location: s.loc(s.text("at"))})
 	case "hold", "ask":
 		return s.hold()
+	case "placed", "paid", "cancelled", "payment-failed":
+		return s.order(d.Cmd)
 	case "confirm", "cancel", "fulfil", "amend", "extend":
 		return s.transition(d.Cmd)
 	case "wait":
@@ -295,6 +297,37 @@ func (s *story) hold() string {
 	}
 	h.Lines = merged
 	return s.apply(h)
+}
+
+// order plays an event of an order: id is the event's, of the order's.
+func (s *story) order(what string) string {
+	kinds := map[string]ledger.Kind{"placed": ledger.KindOrderPlaced, "paid": ledger.KindOrderPaid, "cancelled": ledger.KindOrderCancelled,
+		"payment-failed": ledger.KindPaymentFailed}
+	o := &ledger.Order{Kind: kinds[what], Name: s.name(), Received: s.clock.Now(), ID: s.text("of"), Reason: s.text("reason")}
+	o.Call.Lo = o.Name.Content
+	if what == "placed" {
+		o.ExpiresAt = o.Received + 900_000
+	}
+	for _, c := range s.cells() {
+		o.Lines = append(o.Lines, ledger.HoldLine{SKU: c.sku, Location: c.loc, Quantity: c.quantity})
+	}
+	out := s.apply(o)
+	if e, err := s.l.Entry(s.l.Seq()); err == nil && e.EventID == s.text("id") {
+		if refused, _, err := e.OrderOutcome(); err != nil || refused != "" {
+			out += fmt.Sprintf("  refused as %s%v\n", refused, errText(err))
+		}
+		if !e.ChangesReservation() && !strings.HasPrefix(out, "duplicate") {
+			out += "  nothing changed\n"
+		}
+	}
+	return out
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // key makes an idempotency key; what belongs to it is the command and its input.

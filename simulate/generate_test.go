@@ -33,6 +33,9 @@ type generator struct {
 	sent  []*event // to be sent again
 	id    int
 	ids   []string // of reservations
+
+	orders bool                   // some events are of orders
+	placed map[string][]eventLine // what was placed under an order's id
 }
 
 func (g *generator) n(max int) int { return g.rng.IntN(max) }
@@ -138,6 +141,9 @@ func (g *generator) location() string {
 
 // fresh makes a stock event that was not sent before.
 func (g *generator) fresh(m *model, kafka bool) *event {
+	if g.orders && g.n(5) == 0 {
+		return g.order(kafka)
+	}
 	e := g.event([]kind{sale, sale, giveBack, receipt, receipt, receipt, shipment, adjustment, stockCount, sale, shipment, receipt,
 		status, snapshot, heartbeat, saleVoid, stockVoid, transfer, transfer, transferReceipt, transferReceipt, purchase}[g.n(22)])
 	e.location, e.kafka = g.location(), kafka
@@ -219,6 +225,30 @@ func (g *generator) underWay(e *event) {
 		return
 	}
 	e.document = fmt.Sprint("d", g.id/80, "-", g.n(6))
+}
+
+// order makes an event of an order. There are few at a time, so that the events of one
+// meet, in whatever order.
+func (g *generator) order(kafka bool) *event {
+	e := g.event([]kind{orderPlaced, orderPlaced, orderPlaced, orderPaid, orderPaid, orderCancelled, orderCancelled, paymentFailed}[g.n(8)])
+	e.kafka, e.order = kafka, fmt.Sprint("o", g.id/150, "-", g.n(8))
+	if e.kind == orderPaid || e.kind != orderPlaced && g.n(2) == 0 {
+		return g.written(e)
+	}
+	for range 1 + g.n(3) {
+		e.lines = append(e.lines, eventLine{sku: g.sku(), location: g.location(), quantity: 1 + g.n(4)})
+		if e.kind != orderPlaced && g.n(2) == 0 {
+			e.lines[len(e.lines)-1].location = ""
+		}
+	}
+	if e.kind == orderPlaced {
+		if before := g.placed[e.order]; before != nil && g.n(4) > 0 {
+			e.lines = slices.Clone(before) // told again, under another name
+		}
+		g.placed[e.order] = e.lines
+		g.ids = append(g.ids, e.order)
+	}
+	return g.written(e)
 }
 
 // voided is the id of what a void undoes: mostly an event that was sent, whether it came
@@ -306,7 +336,8 @@ func (g *generator) again(m *model, kafka bool) *event {
 
 var types = [...]string{"pos.sale", "pos.return", "wms.receipt", "wms.shipment", "wms.adjustment", "wms.count", "erp.item", "erp.location", "erp.policy",
 	"wms.status", "erp.snapshot", "feed.heartbeat", "pos.void", "wms.void",
-	"wms.transfer", "wms.transfer_receipt", "erp.inbound"}
+	"wms.transfer", "wms.transfer_receipt", "erp.inbound",
+	"order.placed", "order.paid", "order.cancelled", "order.payment_failed"}
 
 // written writes the event as its source would. Space between members and the order
 // of attributes mean nothing, so they differ from one time to the next.
@@ -354,6 +385,8 @@ func (e *event) data() string {
 		return `{"policy":"safety-stock","rules":[` + strings.Join(e.ruleTexts(), ",") + `]}`
 	}
 	switch {
+	case e.kind.order():
+		return e.orderData()
 	case e.kind == heartbeat:
 		return fmt.Sprintf(`{"location":%q,"as_of":%q}`, e.location, stamp(e.countedAt))
 	case e.kind.void():
@@ -410,6 +443,24 @@ func (e *event) data() string {
 	}
 	b.WriteByte('}')
 	return b.String()
+}
+
+func (e *event) orderData() string {
+	text := fmt.Sprintf(`{"order":%q`, e.order)
+	if e.kind == orderPlaced {
+		text += `,"ttl_seconds":1200`
+	}
+	for i, ln := range e.lines {
+		text += map[bool]string{true: `,"lines":[`, false: `,`}[i == 0] + fmt.Sprintf(`{"sku":%q,"quantity":%s`, ln.sku, number(ln.quantity, decimals(ln.sku)))
+		if ln.location != "" {
+			text += fmt.Sprintf(`,"location":%q`, ln.location)
+		}
+		text += "}"
+	}
+	if len(e.lines) > 0 {
+		text += "]"
+	}
+	return text + "}"
 }
 
 func (e *event) ruleTexts() (out []string) {

@@ -77,7 +77,7 @@ func run(seed uint64, t *tally, trace bool) (err error) {
 		clock: ledgertest.NewClock(), disk: ledgertest.NewDisk(), durable: newModel(), now_: newModel()}
 	h.memory, h.namesMax = []int{32 << 10, 64 << 10, 256 << 10}[h.rng.IntN(3)], []int{8, 40, 8_000_000}[h.rng.IntN(3)]
 	h.trap.disk = h.disk
-	h.gen = generator{rng: h.rng, clock: h.clock}
+	h.gen = generator{rng: h.rng, clock: h.clock, orders: h.rng.IntN(2) == 0, placed: map[string][]eventLine{}}
 	for _, topic := range []string{"pos.events", "wms.events"} {
 		h.sources = append(h.sources, &source{topic: topic})
 	}
@@ -287,7 +287,11 @@ func (h *history) check() {
 }
 
 func (h *history) options() ledger.Options {
-	return ledger.Options{Dir: "data", FS: h.disk, Clock: h.clock.Now, CheckpointEvery: -1, NamesInMemoryMax: h.namesMax,
+	keep := ledger.Millis(0) // the default
+	if h.gen.orders {
+		keep = 60 * day // the model never forgets what waits for an order
+	}
+	return ledger.Options{FinishedKeepMillis: keep, Dir: "data", FS: h.disk, Clock: h.clock.Now, CheckpointEvery: -1, NamesInMemoryMax: h.namesMax,
 		JournalKeepMillis: 1, MemTableBytes: uint64(h.memory), CacheBytes: 128 << 10,
 		Fatal: func(err error) { h.stopped <- err }}
 }

@@ -27,7 +27,13 @@ const (
 	transfer
 	transferReceipt
 	purchase // erp.inbound
+	orderPlaced
+	orderPaid
+	orderCancelled
+	paymentFailed
 )
+
+func (k kind) order() bool { return k >= orderPlaced }
 
 func (k kind) absolute() bool { return k == stockCount || k == snapshot }
 
@@ -41,6 +47,7 @@ type event struct {
 	countedAt   ledger.Millis
 	location    string
 	reservation string
+	order       string
 	document    string // the id of goods under way
 	to          string // where they go
 	complete    bool   // nothing more of them comes
@@ -61,6 +68,7 @@ type event struct {
 // eventLine is signed as the event moves on hand, or a status what is unsellable.
 type eventLine struct {
 	sku      string
+	location string // of an order's
 	quantity int
 	damaged  bool
 }
@@ -95,6 +103,10 @@ func (m *model) event(e *event, now ledger.Millis) outcome {
 		m.safety = e.rules
 	case e.kind.void():
 		if code := m.void(e, now); code != ledger.OK {
+			return refused(code)
+		}
+	case e.kind.order():
+		if code := m.order(e, now); code != ledger.OK {
 			return refused(code)
 		}
 	default:
