@@ -1,0 +1,216 @@
+package format
+
+import (
+	"bufio"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+const (
+	xmlPartBytesMax = 1 << 20 // where Options say nothing
+	xmlDepthMax     = 64
+	xmlSkipDepthMax = 1024 // while a part that is too deep is passed over
+)
+
+// xmlReader gives a file's parts, each a transaction or a document, as trees of the
+// elements in keep. What is not in keep is never kept, so it cannot get out, not even in
+// the raw text of a refusal.
+//
+// Memory is bounded: a part by partBytesMax, a token too, depth by xmlDepthMax. There are
+// the five entities of XML and no others: any DOCTYPE is refused.
+type xmlReader struct {
+	dec          *xml.Decoder
+	in           *tokenBytes
+	keep         map[string]bool
+	unit         string // what Place calls a part
+	n            int    // parts begun
+	depth        int
+	partBytesMax int
+}
+
+func newXMLReader(r *bufio.Reader, o *Options, unit string, keep map[string]bool) *xmlReader {
+	x := &xmlReader{keep: keep, unit: unit, partBytesMax: o.PartBytesMax}
+	if x.partBytesMax <= 0 {
+		x.partBytesMax = xmlPartBytesMax
+	}
+	x.in = &tokenBytes{r: r, max: x.partBytesMax}
+	x.dec = xml.NewDecoder(x.in)
+	declared := false
+	x.dec.CharsetReader = func(label string, in io.Reader) (io.Reader, error) {
+		if declared { // what is converted already would be converted again
+			return nil, &Refusal{Place: x.line(), Field: "encoding", Value: cut(label, 64), Why: "no second declaration"}
+		}
+		declared = true
+		return x.charset(label, in)
+	}
+	return x
+}
+
+// element is one kept element. Its attributes come before its children and look like them.
+type element struct {
+	name     string
+	text     []byte
+	children []*element
+}
+
+// next is the name of the next start tag outside of the parts that part has read; "" at the end.
+func (x *xmlReader) next() (string, error) {
+	for {
+		tok, err := x.token()
+		if err == io.EOF {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if start, ok := tok.(xml.StartElement); ok {
+			if x.depth > xmlDepthMax {
+				return "", x.tooDeep(x.line())
+			}
+			return start.Name.Local, nil
+		}
+	}
+}
+
+// part reads the element whose tag next gave last to its end. A *Refusal that comes with
+// ok is of this part alone: what follows it can be read.
+func (x *xmlReader) part() (top *element, bad *Refusal, err error) {
+	x.n++
+	begin := x.dec.InputOffset()
+	top = &element{}
+	open := []*element{top}
+	passed := 0 // elements open below the last kept one
+	for len(open) > 0 {
+		tok, err := x.token()
+		if err != nil {
+			return nil, nil, err
+		}
+		if bad == nil && x.dec.InputOffset()-begin > int64(x.partBytesMax) {
+			bad = &Refusal{Place: x.place(), Why: fmt.Sprintf("at most %d bytes are taken", x.partBytesMax), Raw: top.raw()}
+		}
+		in := open[len(open)-1]
+		switch t := tok.(type) {
+		case xml.StartElement:
+			if bad == nil && x.depth > xmlDepthMax {
+				bad = x.tooDeep(x.place())
+			}
+			if bad != nil || passed > 0 || !x.keep[t.Name.Local] {
+				passed++
+				continue
+			}
+			open = append(open, in.begin(t, x.keep))
+		case xml.EndElement:
+			if passed > 0 {
+				passed--
+				continue
+			}
+			open = open[:len(open)-1]
+		case xml.CharData:
+			if bad == nil && passed == 0 {
+				in.text = append(in.text, t...)
+			}
+		}
+	}
+	return top, bad, nil
+}
+
+func (e *element) begin(t xml.StartElement, keep map[string]bool) *element {
+	child := &element{name: t.Name.Local}
+	for _, a := range t.Attr {
+		if keep[a.Name.Local] {
+			child.children = append(child.children, &element{name: a.Name.Local, text: []byte(a.Value)})
+		}
+	}
+	e.children = append(e.children, child)
+	return child
+}
+
+func (x *xmlReader) token() (xml.Token, error) {
+	x.in.left = x.in.max
+	tok, err := x.dec.Token()
+	if err != nil {
+		return nil, x.fail(err)
+	}
+	switch t := tok.(type) {
+	case xml.StartElement:
+		if x.depth++; x.depth > xmlSkipDepthMax {
+			return nil, x.tooDeep(x.line())
+		}
+	case xml.EndElement:
+		x.depth--
+	case xml.Directive:
+		return nil, &Refusal{Place: x.line(), Field: "DOCTYPE", Value: cut(string(t), 64), Why: "none"}
+	}
+	return tok, nil
+}
+
+// fail says what ends the reading; io.EOF stays itself.
+func (x *xmlReader) fail(err error) error {
+	var refused *Refusal
+	var syntax *xml.SyntaxError
+	switch {
+	case err == io.EOF:
+		return err
+	case errors.As(err, &refused):
+		return refused
+	case errors.Is(err, errTokenBytes):
+		return &Refusal{Place: x.line(), Why: fmt.Sprintf("%v, over %d bytes", err, x.in.max)}
+	case x.in.err != nil && x.in.err != io.EOF:
+		return fmt.Errorf("read XML: %w", x.in.err)
+	case errors.As(err, &syntax) && syntax.Msg == "unexpected EOF":
+		return &Refusal{Place: x.line(), Why: "the file ends within an element"}
+	case errors.As(err, &syntax):
+		return &Refusal{Place: x.line(), Why: "not XML: " + cut(syntax.Msg, 200)}
+	}
+	return &Refusal{Place: x.line(), Why: cut(strings.TrimPrefix(err.Error(), "xml: "), 200)}
+}
+
+func (x *xmlReader) place() Place { return Place{x.unit, x.n} }
+
+func (x *xmlReader) line() Place {
+	line, _ := x.dec.InputPos()
+	return Place{"line", line}
+}
+
+func (x *xmlReader) tooDeep(at Place) *Refusal {
+	return &Refusal{Place: at, Why: fmt.Sprintf("elements are nested deeper than %d", xmlDepthMax)}
+}
+
+var errTokenBytes = errors.New("a tag or text is too long")
+
+// tokenBytes bounds what the decoder, which keeps a whole token, can be made to keep.
+// left is set before each token.
+type tokenBytes struct {
+	r         *bufio.Reader
+	left, max int
+	err       error // of r
+}
+
+func (b *tokenBytes) ReadByte() (byte, error) {
+	if b.left <= 0 {
+		return 0, errTokenBytes
+	}
+	c, err := b.r.ReadByte()
+	if err != nil {
+		b.err = err
+		return 0, err
+	}
+	b.left--
+	return c, nil
+}
+
+// Read is there for charset readers, which go on byte by byte.
+func (b *tokenBytes) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c, err := b.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	p[0] = c
+	return 1, nil
+}
