@@ -112,7 +112,9 @@ type Options struct {
 }
 
 // decoders by the word that configuration and the command line use.
-var decoders = map[string]Decoder{}
+var decoders = map[string]Decoder{
+	"poslog": decodePOSLog,
+}
 
 // Named is the decoder of a format; nil where there is no such format.
 func Named(name string) Decoder { return decoders[name] }

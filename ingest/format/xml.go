@@ -25,8 +25,9 @@ type xmlReader struct {
 	dec          *xml.Decoder
 	in           *tokenBytes
 	keep         map[string]bool
-	unit         string // what Place calls a part
-	n            int    // parts begun
+	unit         string           // what Place calls a part
+	n            int              // parts begun
+	start        xml.StartElement // that next gave last
 	depth        int
 	partBytesMax int
 }
@@ -70,17 +71,18 @@ func (x *xmlReader) next() (string, error) {
 			if x.depth > xmlDepthMax {
 				return "", x.tooDeep(x.line())
 			}
+			x.start = start
 			return start.Name.Local, nil
 		}
 	}
 }
 
-// part reads the element whose tag next gave last to its end. A *Refusal that comes with
-// ok is of this part alone: what follows it can be read.
+// part reads the element whose tag next gave last to its end. What is bad is bad of this
+// part alone: what follows it can be read.
 func (x *xmlReader) part() (top *element, bad *Refusal, err error) {
 	x.n++
 	begin := x.dec.InputOffset()
-	top = &element{}
+	top = newElement(x.start, x.keep)
 	open := []*element{top}
 	passed := 0 // elements open below the last kept one
 	for len(open) > 0 {
@@ -101,7 +103,9 @@ func (x *xmlReader) part() (top *element, bad *Refusal, err error) {
 				passed++
 				continue
 			}
-			open = append(open, in.begin(t, x.keep))
+			child := newElement(t, x.keep)
+			in.children = append(in.children, child)
+			open = append(open, child)
 		case xml.EndElement:
 			if passed > 0 {
 				passed--
@@ -117,15 +121,14 @@ func (x *xmlReader) part() (top *element, bad *Refusal, err error) {
 	return top, bad, nil
 }
 
-func (e *element) begin(t xml.StartElement, keep map[string]bool) *element {
-	child := &element{name: t.Name.Local}
+func newElement(t xml.StartElement, keep map[string]bool) *element {
+	e := &element{name: t.Name.Local}
 	for _, a := range t.Attr {
 		if keep[a.Name.Local] {
-			child.children = append(child.children, &element{name: a.Name.Local, text: []byte(a.Value)})
+			e.children = append(e.children, &element{name: a.Name.Local, text: []byte(a.Value)})
 		}
 	}
-	e.children = append(e.children, child)
-	return child
+	return e
 }
 
 func (x *xmlReader) token() (xml.Token, error) {

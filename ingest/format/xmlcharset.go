@@ -1,11 +1,14 @@
 package format
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
 )
+
+const wantCharset = "UTF-8, ISO-8859-1, ISO-8859-15 or windows-1252"
 
 // charset gives what in holds as UTF-8. Other than that and the three below nothing is
 // read: to guess would make other codes of them.
@@ -21,8 +24,7 @@ func (x *xmlReader) charset(label string, in io.Reader) (io.Reader, error) {
 	case "windows-1252", "cp1252", "cp-1252":
 		runes = windows1252
 	default:
-		return nil, &Refusal{Place: x.line(), Field: "encoding", Value: cut(label, 64),
-			Why: "UTF-8, ISO-8859-1, ISO-8859-15 or windows-1252"}
+		return nil, &Refusal{Place: x.line(), Field: "encoding", Value: cut(label, 64), Why: wantCharset}
 	}
 	return &charsetReader{in: in.(*tokenBytes), runes: runes, line: x.line}, nil
 }
@@ -105,4 +107,22 @@ func (c *charsetReader) Read(p []byte) (int, error) {
 	}
 	p[0] = b
 	return 1, nil
+}
+
+// utf8Begin leaves out the mark at the beginning of UTF-8 and refuses UTF-16, which has to
+// be told apart before there is a declaration to read.
+func utf8Begin(r io.Reader) (*bufio.Reader, error) {
+	in := bufio.NewReader(r)
+	b, err := in.Peek(3)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("read XML: %w", err)
+	}
+	switch s := string(b); {
+	case s == "\ufeff":
+		_, err = in.Discard(len(b))
+		return in, err
+	case strings.HasPrefix(s, "\xfe\xff"), strings.HasPrefix(s, "\xff\xfe"), strings.HasPrefix(s, "<\x00"), strings.HasPrefix(s, "\x00<"):
+		return nil, &Refusal{Place: Place{"line", 1}, Field: "encoding", Value: "UTF-16", Why: wantCharset}
+	}
+	return in, nil
 }

@@ -1,0 +1,268 @@
+package format
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// decodePOSLog reads the retail standard's POSLog, XML 2.x and 6 with any prefixes, and its
+// JSON form. A Transaction becomes pos.sale and pos.return events, one of each, and one more
+// for each customer order whose goods it hands over.
+//
+// Taken: the lines Sale, PreviousCustomerOrder, CustomerOrderPickup and PreviousLayaway as goods
+// that leave, Return as goods that come; see posLine. The store is BusinessUnit/UnitID, else
+// RetailStoreID, else Options.Location. The time is EndDateTime, else BeginDateTime: with an
+// offset as it is, without one in the store's zone, where an hour that autumn's change shows
+// twice is the first and one that spring's passes over is refused. BusinessDayDate is part of the
+// id and never the time. OfflineFlag changes nothing: what is sold is sold.
+//
+// An event's id is store/till/business day/sequence number, and with /2, /3 where one
+// transaction gives more. A transaction with TransactionStatus PostVoided, or with a
+// TransactionLink whose ReasonCode begins with Void, or a VoidTransaction, undoes the one that
+// it names, whatever its lines say; a till or day that the link leaves out is its own. As many
+// events are voided as its own lines would give, for they mirror those undone; two where it has
+// none: a void of an event that never was waits and moves nothing.
+//
+// Ignored: transactions cancelled, suspended, retrieved anew under another number, of
+// training, and of control, tender and orders to be placed; lines of services, deposits, gift
+// cards and the like; goods that are to leave later (SaleForPickup, Layaway, …). Tender, customers,
+// loyalty and operators are not among the elements read.
+func decodePOSLog(r io.Reader, o *Options, to Sink) error {
+	in, err := utf8Begin(r)
+	if err != nil {
+		return err
+	}
+	p := &posLog{o: o, to: to}
+	x := newXMLReader(in, o, "transaction", posKept)
+	root := ""
+	for {
+		name, err := x.next()
+		if err != nil {
+			return err
+		}
+		if root == "" {
+			root = name
+			if name != "POSLog" && name != "Transaction" {
+				return &Refusal{Place: x.line(), Field: "root element", Value: cut(name, 64), Why: "POSLog"}
+			}
+		}
+		switch name {
+		case "":
+			return nil
+		case "Transaction":
+			top, bad, err := x.part()
+			if err != nil {
+				return err
+			}
+			if err := p.part(top, bad, x.place()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// posKept are the elements and attributes that are read.
+var posKept = set("Transaction", "CancelFlag", "TrainingModeFlag", "VoidFlag", "BusinessUnit", "UnitID", "RetailStoreID",
+	"WorkstationID", "SequenceNumber", "BusinessDayDate", "BeginDateTime", "EndDateTime", "RetailTransaction",
+	"ControlTransaction", "VoidTransaction", "PostVoidTransaction", "TransactionStatus", "TransactionLink", "ReasonCode",
+	"LineItem", "Sale", "Return", "PreviousCustomerOrder", "CustomerOrderPickup", "PreviousLayaway", "ItemType", "ItemID",
+	"POSIdentity", "POSItemID", "AlternativeItem", "Quantity", "Units", "UnitOfMeasureCode", "Disposal", "Method",
+	"ItemCondition", "Condition", "ItemStatus", "InventoryReservationID", "CustomerOrder", "CustomerOrderID",
+	"CustomerOrderNumber", "OrderID")
+
+func set(names ...string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, name := range names {
+		m[name] = true
+	}
+	return m
+}
+
+type posLog struct {
+	o  *Options
+	to Sink
+}
+
+func (p *posLog) part(top *element, bad *Refusal, at Place) error {
+	if bad != nil {
+		return p.to.Refused(bad)
+	}
+	events, bad := p.transaction(top)
+	if bad != nil {
+		bad.Place, bad.Raw = at, top.raw()
+		return p.to.Refused(bad)
+	}
+	for i := range events {
+		events[i].Place = at
+		if err := p.to.Event(&events[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// posStatus says of each TransactionStatus whether the transaction came to its end.
+var posStatus = map[string]bool{
+	"": true, "totaled": true, "totalled": true, "tendered": true, "finished": true, "completed": true, "delivered": true,
+	"suspended": false, "suspendeddeleted": false, "suspendedretrieved": false, "suspendedcancelled": false,
+	"suspendedcanceled": false, "voided": false, "cancelled": false, "canceled": false, "failed": false, "inprocess": false,
+}
+
+func (p *posLog) transaction(top *element) ([]Event, *Refusal) {
+	if top.flag("CancelFlag") || top.flag("TrainingModeFlag") {
+		return nil, nil
+	}
+	sold := top.first("RetailTransaction")
+	status := sold.value("TransactionStatus")
+	if status == "" {
+		status = top.value("TransactionStatus")
+	}
+	void := strings.EqualFold(status, "PostVoided")
+	link := posVoided(top, void)
+	if link == nil && !void {
+		ended, known := posStatus[strings.ToLower(status)]
+		if !known {
+			return nil, &Refusal{Field: "TransactionStatus", Value: cut(status, 64), Why: "a status of the standard"}
+		}
+		if !ended || sold == nil {
+			return nil, nil
+		}
+	}
+	if void && link == nil {
+		return nil, &Refusal{Field: "TransactionLink", Why: "the transaction that is undone"}
+	}
+
+	n, bad := p.named(top, nil)
+	if bad != nil {
+		return nil, bad
+	}
+	at, bad := p.time(top, n.store)
+	if bad != nil {
+		return nil, bad
+	}
+	if link != nil {
+		return p.voids(n, at, link, sold)
+	}
+	lines, bad := p.lines(sold)
+	if bad != nil {
+		return nil, bad
+	}
+	events := p.events(lines)
+	for i := range events {
+		events[i].ID, events[i].Time, events[i].Location = n.id(i), at, n.store
+	}
+	return events, nil
+}
+
+// posVoided is what names the transaction that this one undoes; nil where it undoes none.
+// known says that the status has told so already.
+func posVoided(top *element, known bool) *element {
+	for _, in := range []*element{top, top.first("RetailTransaction"), top.first("ControlTransaction")} {
+		if in == nil {
+			continue
+		}
+		for _, c := range in.children {
+			reason := strings.ToLower(c.value("ReasonCode"))
+			switch {
+			case c.name == "TransactionLink" && (strings.HasPrefix(reason, "void") || strings.HasPrefix(reason, "postvoid") || known && reason == ""):
+				return c
+			case c.name == "VoidTransaction" || c.name == "PostVoidTransaction":
+				if link := c.first("TransactionLink"); link != nil {
+					return link
+				}
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+func (p *posLog) voids(n posName, at time.Time, link, sold *element) ([]Event, *Refusal) {
+	undone, bad := p.named(link, &n)
+	if bad != nil {
+		bad.Field = link.name + "/" + bad.Field
+		return nil, bad
+	}
+	if undone == n {
+		return nil, &Refusal{Field: link.name + "/SequenceNumber", Value: n.sequence, Why: "another transaction than itself"}
+	}
+	count := 2
+	if lines, bad := p.lines(sold); bad == nil && len(lines) > 0 {
+		count = len(p.events(lines))
+	}
+	events := make([]Event, count)
+	for i := range events {
+		events[i] = Event{Type: "pos.void", ID: n.id(i), Time: at, Location: n.store, Voids: undone.id(i)}
+	}
+	return events, nil
+}
+
+// posName is what names a transaction, as it is written.
+type posName struct{ store, till, day, sequence string }
+
+// id is that of the transaction's event i.
+func (n posName) id(i int) string {
+	id := n.store + "/" + n.till + "/" + n.day + "/" + n.sequence
+	if i > 0 {
+		id += fmt.Sprintf("/%d", i+1)
+	}
+	return id
+}
+
+// named reads a transaction's name; what a link leaves out is as in from.
+func (p *posLog) named(e *element, from *posName) (n posName, bad *Refusal) {
+	n = posName{e.value("BusinessUnit", "UnitID"), e.value("WorkstationID"), e.value("BusinessDayDate"), e.value("SequenceNumber")}
+	if n.store == "" {
+		n.store = e.value("RetailStoreID")
+	}
+	if from != nil {
+		for _, m := range [...]struct{ to, from *string }{{&n.store, &from.store}, {&n.till, &from.till}, {&n.day, &from.day}} {
+			if *m.to == "" {
+				*m.to = *m.from
+			}
+		}
+	} else if n.store == "" {
+		n.store = p.o.Location
+	}
+	if n.day == "" {
+		n.day = cut(e.value("EndDateTime"), len(time.DateOnly))
+	}
+	n.day = cut(n.day, len(time.DateOnly)) // xs:date may end with an offset
+	for _, m := range [...]struct{ field, value string }{
+		{"BusinessUnit/UnitID", n.store}, {"WorkstationID", n.till}, {"SequenceNumber", n.sequence},
+	} {
+		if !namePart(m.value) {
+			return n, &Refusal{Field: m.field, Value: cut(m.value, 64), Why: wantNamePart}
+		}
+	}
+	if _, err := time.Parse(time.DateOnly, n.day); err != nil {
+		return n, &Refusal{Field: "BusinessDayDate", Value: n.day, Why: "a date like " + time.DateOnly}
+	}
+	return n, nil
+}
+
+const wantNamePart = "1 to 64 bytes without / and control characters"
+
+// namePart says whether s can be a part of an id: with a / in it two ids could be one.
+func namePart(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.Contains(s, "/") && strings.IndexFunc(s, unicode.IsControl) < 0
+}
+
+func (p *posLog) time(top *element, store string) (time.Time, *Refusal) {
+	field := "EndDateTime"
+	if top.value(field) == "" && top.value("BeginDateTime") != "" {
+		field = "BeginDateTime"
+	}
+	value := top.value(field)
+	if at, err := time.Parse(time.RFC3339, value); err == nil {
+		return at, nil
+	}
+	at, err := p.o.localTime(store, "2006-01-02T15:04:05", value)
+	if err != nil {
+		return at, &Refusal{Field: field, Value: cut(value, 64), Why: err.Error()}
+	}
+	return at, nil
+}

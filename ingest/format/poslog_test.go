@@ -1,0 +1,141 @@
+package format
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// kept is a sink that keeps all.
+type kept struct {
+	events  []Event
+	refused []Refusal
+}
+
+func (k *kept) Event(e *Event) error     { k.events = append(k.events, *e); return nil }
+func (k *kept) Period(*Period) error     { return nil }
+func (k *kept) Refused(r *Refusal) error { k.refused = append(k.refused, *r); return nil }
+
+func TestPOSQuantity(t *testing.T) {
+	f := func(units, unit, text, want string) {
+		t.Helper()
+		q := &element{name: "Quantity", text: []byte(text)}
+		if units != "" {
+			q.children = append(q.children, &element{name: "Units", text: []byte(units)})
+		}
+		q.children = append(q.children, &element{name: "UnitOfMeasureCode", text: []byte(unit)})
+		got, bad := posQuantity(q)
+		if bad != nil {
+			got = bad.Field
+		}
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	f("", "", "2", "2")
+	f("1", "KGM", "0.420", "0.420")
+	f("2", "KGM", "0.840", "0.840") // two bags that weigh so much together
+	f("0.42", "KGM", "1", "0.42")
+	f("0.42", "KGM", "-1", "-0.42")
+	f("-0.42", "KGM", "-1", "-0.42")
+	f("0.420", "KGM", "0.420", "0.420")
+	f("0.42", "KGM", "2", "Quantity/Units")
+	f("one", "EA", "1", "Quantity/Units")
+	f("", "GRM", "355", "0.355")
+	f("", "grm", "-1", "-0.001")
+	f("", "MLT", "1500", "1.5")
+	f("", "EA", " 3 ", "3")
+	f("", "CS", "1", "Quantity/UnitOfMeasureCode")
+	f("", "EA", "1,5", "Quantity")
+	f("", "EA", "", "Quantity")
+}
+
+// TestNothingOfPersons looks for what stands in the files of persons and payment.
+func TestNothingOfPersons(t *testing.T) {
+	content, err := os.ReadFile("testdata/poslog/day.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{"Kassa", "4111111111111111", "C-1", "Someone", "12.40"}
+	for _, s := range secrets {
+		if !bytes.Contains(content, []byte(s)) {
+			t.Fatalf("the file has no %s", s)
+		}
+	}
+	content = bytes.Replace(content, []byte("<Quantity>2<"), []byte("<Quantity>many<"), 1) // refused, with its raw text
+	var k kept
+	if err := decodePOSLog(bytes.NewReader(content), &Options{}, &k); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.refused) != 1 || !strings.Contains(string(k.refused[0].Raw), "<Quantity>many</Quantity>") {
+		t.Fatalf("refused: %+v", k.refused)
+	}
+	out := string(k.refused[0].Raw) + k.refused[0].Error()
+	for i := range k.events {
+		out += string(k.events[i].AppendJSON(nil, "test"))
+	}
+	for _, s := range secrets {
+		if strings.Contains(out, s) {
+			t.Errorf("%s got out", s)
+		}
+	}
+}
+
+// TestPOSNames: no two events of one log have one id.
+func TestPOSNames(t *testing.T) {
+	files, err := filepath.Glob("testdata/poslog/*.xml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var k kept
+		_ = decodePOSLog(bytes.NewReader(content), &Options{Location: "1", LinesMax: 1}, &k)
+		seen := map[string]bool{}
+		for _, e := range k.events {
+			if seen[e.ID] {
+				t.Errorf("%s: %s twice", file, e.ID)
+			}
+			seen[e.ID] = true
+		}
+	}
+}
+
+// fuzzDecoder seeds with the format's testdata and holds what every decoder promises.
+func fuzzDecoder(f *testing.F, format string) {
+	files, err := filepath.Glob("testdata/" + format + "/*")
+	if err != nil || len(files) == 0 {
+		f.Fatal(files, err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, ".golden") || strings.HasSuffix(file, ".options.json") {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content, "")
+		f.Add(content, "offset")
+	}
+	decode := Named(format)
+	f.Fuzz(func(t *testing.T, content []byte, void string) {
+		o := &Options{Void: void, Location: "0421", PartBytesMax: 1 << 16, LinesMax: 3}
+		var first, again written
+		errFirst := decode(bytes.NewReader(content), o, &first)
+		errAgain := decode(bytes.NewReader(content), o, &again)
+		if first.String() != again.String() || (errFirst == nil) != (errAgain == nil) {
+			t.Errorf("read twice it gives two things:\n%s\n%s", &first, &again)
+		}
+		if refusal, ok := errFirst.(*Refusal); errFirst != nil && (!ok || refusal.Why == "") {
+			t.Errorf("an error that is not a refusal: %v", errFirst)
+		}
+	})
+}
+
+func FuzzPOSLog(f *testing.F) { fuzzDecoder(f, "poslog") }
