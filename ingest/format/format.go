@@ -113,6 +113,7 @@ type Options struct {
 
 // decoders by the word that configuration and the command line use.
 var decoders = map[string]Decoder{
+	"idoc":   decodeIDoc,
 	"poslog": decodePOSLog,
 }
 

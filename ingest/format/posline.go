@@ -189,9 +189,9 @@ func netted(lines []posLine) []posLine {
 	return left
 }
 
-// events are the lines' events without names, in the order in which the lines first need them.
-func (p *posLog) events(lines []posLine) []Event {
-	linesMax := p.o.LinesMax
+// tillEvents are the lines' events without names, in the order in which the lines first need them.
+func tillEvents(lines []posLine, o *Options) []Event {
+	linesMax := o.LinesMax
 	if linesMax <= 0 {
 		linesMax = linesMaxDefault
 	}

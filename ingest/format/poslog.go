@@ -53,6 +53,7 @@ func decodePOSLog(r io.Reader, o *Options, to Sink) error {
 		case "":
 			return nil
 		case "Transaction":
+			x.n++
 			top, bad, err := x.part()
 			if err != nil {
 				return err
@@ -150,7 +151,7 @@ func (p *posLog) transaction(top *element) ([]Event, *Refusal) {
 	if bad != nil {
 		return nil, bad
 	}
-	events := p.events(lines)
+	events := tillEvents(lines, p.o)
 	for i := range events {
 		events[i].ID, events[i].Time, events[i].Location = n.id(i), at, n.store
 	}
@@ -191,7 +192,7 @@ func (p *posLog) voids(n posName, at time.Time, link, sold *element) ([]Event, *
 	}
 	count := 2
 	if lines, bad := p.lines(sold); bad == nil && len(lines) > 0 {
-		count = len(p.events(lines))
+		count = len(tillEvents(lines, p.o))
 	}
 	events := make([]Event, count)
 	for i := range events {

@@ -80,7 +80,6 @@ func (x *xmlReader) next() (string, error) {
 // part reads the element whose tag next gave last to its end. What is bad is bad of this
 // part alone: what follows it can be read.
 func (x *xmlReader) part() (top *element, bad *Refusal, err error) {
-	x.n++
 	begin := x.dec.InputOffset()
 	top = newElement(x.start, x.keep)
 	open := []*element{top}
