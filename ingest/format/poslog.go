@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -9,7 +10,7 @@ import (
 )
 
 // decodePOSLog reads the retail standard's POSLog, XML 2.x and 6 with any prefixes, and its
-// JSON form. A Transaction becomes pos.sale and pos.return events, one of each, and one more
+// JSON form, see posJSON. A Transaction becomes pos.sale and pos.return events, one of each, and one more
 // for each customer order whose goods it hands over.
 //
 // Taken: the lines Sale, PreviousCustomerOrder, CustomerOrderPickup and PreviousLayaway as goods
@@ -36,6 +37,13 @@ func decodePOSLog(r io.Reader, o *Options, to Sink) error {
 		return err
 	}
 	p := &posLog{o: o, to: to}
+	json, err := isJSON(in)
+	if err != nil {
+		return err
+	}
+	if json {
+		return p.decodeJSON(in)
+	}
 	x := newXMLReader(in, o, "transaction", posKept)
 	root := ""
 	for {
@@ -63,6 +71,24 @@ func decodePOSLog(r io.Reader, o *Options, to Sink) error {
 			}
 		}
 	}
+}
+
+// isJSON looks at the first byte that is not white space and leaves it unread. What begins
+// with more white space than a reader's buffer holds is not taken for JSON.
+func isJSON(in *bufio.Reader) (bool, error) {
+	for n := 1; n <= in.Size(); n++ {
+		b, err := in.Peek(n)
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("read POSLog: %w", err)
+		}
+		if c := b[n-1]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return c == '{' || c == '[', nil
+		}
+	}
+	return false, nil
 }
 
 // posKept are the elements and attributes that are read.
@@ -206,11 +232,7 @@ type posName struct{ store, till, day, sequence string }
 
 // id is that of the transaction's event i.
 func (n posName) id(i int) string {
-	id := n.store + "/" + n.till + "/" + n.day + "/" + n.sequence
-	if i > 0 {
-		id += fmt.Sprintf("/%d", i+1)
-	}
-	return id
+	return nthID(n.store+"/"+n.till+"/"+n.day+"/"+n.sequence, i)
 }
 
 // named reads a transaction's name; what a link leaves out is as in from.

@@ -139,3 +139,17 @@ func fuzzDecoder(f *testing.F, format string) {
 }
 
 func FuzzPOSLog(f *testing.F) { fuzzDecoder(f, "poslog") }
+
+func BenchmarkPOSLog(b *testing.B) {
+	content, err := os.ReadFile("testdata/poslog/day.xml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(content)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := decodePOSLog(bytes.NewReader(content), &Options{}, &kept{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -46,6 +46,12 @@ func TestXMLBounds(t *testing.T) {
 	f("<POSLog>", "<a>", "elements are nested deeper than 64")
 	f("<POSLog><Transaction>", "<Sale>", "elements are nested deeper than 64")
 	f("<!DOCTYPE ", "a", "a tag or text is too long")
+	f("", " ", "a tag or text is too long")
+	f(`{"Transaction":"`, "a", "a tag or text is too long, over 65536 bytes")
+	f(`{"Transaction":{"ItemID":`, "1", "a tag or text is too long")
+	f(`{"Transaction":`, "[", "members are nested deeper than 64")
+	f(`{"Transaction":`, `{"Sale":`, "members are nested deeper than 64")
+	f(`{"`, "a", "a tag or text is too long")
 }
 
 func TestXMLCharset(t *testing.T) {
@@ -82,11 +88,17 @@ func TestXMLCharset(t *testing.T) {
 // TestXMLReadFails: an error of what is read from is not the file's fault.
 func TestXMLReadFails(t *testing.T) {
 	broken := errors.New("the line is dead")
-	err := decodePOSLog(io.MultiReader(strings.NewReader("<POSLog><Transac"), &failing{broken}), &Options{}, &kept{})
-	var r *Refusal
-	if !errors.Is(err, broken) || errors.As(err, &r) {
-		t.Errorf("got %v", err)
+	f := func(begun string) {
+		t.Helper()
+		err := decodePOSLog(io.MultiReader(strings.NewReader(begun), &failing{broken}), &Options{}, &kept{})
+		var r *Refusal
+		if !errors.Is(err, broken) || errors.As(err, &r) {
+			t.Errorf("got %v", err)
+		}
 	}
+	f("")
+	f("<POSLog><Transac")
+	f(`{"Transaction":{"Sa`)
 }
 
 type failing struct{ err error }
