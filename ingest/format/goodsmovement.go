@@ -75,8 +75,8 @@ func (d *idocs) item(head, item *element, id string) ([]moved, *Refusal) {
 		return nil, bad
 	}
 	sku := itemMaterial(item, "MATERIAL")
-	if sku == "" {
-		return nil, &Refusal{Field: "MATERIAL", Why: "a material"}
+	if !plain(sku, nameBytesMax) {
+		return nil, &Refusal{Field: "MATERIAL", Value: cut(sku, 64), Why: wantName}
 	}
 	quantity, bad := itemQuantity(item)
 	if bad != nil {
@@ -85,6 +85,11 @@ func (d *idocs) item(head, item *element, id string) ([]moved, *Refusal) {
 	condition, bad := m.stock(item.value("STCK_TYPE"))
 	if bad != nil {
 		return nil, bad
+	}
+	for _, f := range [...]idPart{{"REF_DOC_NO", head.value("REF_DOC_NO")}, {"PO_NUMBER", item.value("PO_NUMBER")}} {
+		if f.value != "" && !plain(f.value, nameBytesMax) {
+			return nil, &Refusal{Field: f.field, Value: cut(f.value, 64), Why: wantName}
+		}
 	}
 	h := goodsHead{event: m.event, location: plant, at: at}
 	ln := Line{SKU: sku, Quantity: quantity, Condition: condition}
@@ -137,7 +142,7 @@ func oneStep(h goodsHead, ln Line, other string, reversed bool) []moved {
 
 func otherMaterial(h goodsHead, ln Line, item *element, reversed bool) ([]moved, *Refusal) {
 	into := ln
-	if into.SKU = itemMaterial(item, "MOVE_MAT"); into.SKU == "" || into.SKU == ln.SKU {
+	if into.SKU = itemMaterial(item, "MOVE_MAT"); !plain(into.SKU, nameBytesMax) || into.SKU == ln.SKU {
 		return nil, &Refusal{Field: "MOVE_MAT", Value: cut(into.SKU, 64), Why: "the other material"}
 	}
 	if reversed {

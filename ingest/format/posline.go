@@ -22,7 +22,7 @@ type posLine struct {
 
 // posMoves are the lines that move goods, and whether these come in.
 var posMoves = map[string]bool{
-	"Sale": false, "PreviousCustomerOrder": false, "CustomerOrderPickup": false, "PreviousLayaway": false, "Return": true,
+	"Sale": false, "PreviousCustomerOrder": false, "CustomerOrderPickup": false, "Return": true,
 }
 
 // posGoods says of each ItemType whether it is kept in stock.
@@ -71,6 +71,9 @@ func (p *posLog) lines(sold *element) ([]posLine, *Refusal) {
 				ln.condition = posCondition(moved)
 			} else {
 				ln.reservation = firstOf(posOrder(moved), posOrder(item), order)
+				if ln.reservation != "" && !plain(ln.reservation, nameBytesMax) {
+					return nil, &Refusal{Field: indexed("LineItem", n) + "/CustomerOrderID", Value: cut(ln.reservation, 64), Why: wantName}
+				}
 			}
 			lines = append(lines, *ln)
 		}
@@ -96,8 +99,8 @@ func (p *posLog) line(item, moved *element) (*posLine, *Refusal) {
 		return nil, nil
 	}
 	sku := firstOf(moved.value("ItemID"), moved.value("POSIdentity", "POSItemID"), moved.value("AlternativeItem", "ItemID"))
-	if sku == "" {
-		return nil, &Refusal{Field: "ItemID", Why: "an item"}
+	if !plain(sku, nameBytesMax) {
+		return nil, &Refusal{Field: "ItemID", Value: cut(sku, 64), Why: wantName}
 	}
 	quantity, bad := posQuantity(moved.first("Quantity"))
 	if bad != nil {

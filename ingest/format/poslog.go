@@ -13,8 +13,8 @@ import (
 // JSON form, see posJSON. A Transaction becomes pos.sale and pos.return events, one of each, and one more
 // for each customer order whose goods it hands over.
 //
-// Taken: the lines Sale, PreviousCustomerOrder, CustomerOrderPickup and PreviousLayaway as goods
-// that leave, Return as goods that come; see posLine. The store is BusinessUnit/UnitID, else
+// Taken: the lines Sale, PreviousCustomerOrder and CustomerOrderPickup as goods that leave,
+// Return as goods that come; see posLine. The store is BusinessUnit/UnitID, else
 // RetailStoreID, else Options.Location. The time is EndDateTime, else BeginDateTime: with an
 // offset as it is, without one in the store's zone, where an hour that autumn's change shows
 // twice is the first and one that spring's passes over is refused. BusinessDayDate is part of the
@@ -29,7 +29,7 @@ import (
 //
 // Ignored: transactions cancelled, suspended, retrieved anew under another number, of
 // training, and of control, tender and orders to be placed; lines of services, deposits, gift
-// cards and the like; goods that are to leave later (SaleForPickup, Layaway, …). Tender, customers,
+// cards and the like; goods that are to leave later (SaleForPickup, Layaway, …), and PreviousLayaway, which may be a payment alone. Tender, customers,
 // loyalty and operators are not among the elements read.
 func decodePOSLog(r io.Reader, o *Options, to Sink) error {
 	in, err := utf8Begin(r)
@@ -95,7 +95,7 @@ func isJSON(in *bufio.Reader) (bool, error) {
 var posKept = set("Transaction", "CancelFlag", "TrainingModeFlag", "VoidFlag", "BusinessUnit", "UnitID", "RetailStoreID",
 	"WorkstationID", "SequenceNumber", "BusinessDayDate", "BeginDateTime", "EndDateTime", "RetailTransaction",
 	"ControlTransaction", "VoidTransaction", "PostVoidTransaction", "TransactionStatus", "TransactionLink", "ReasonCode",
-	"LineItem", "Sale", "Return", "PreviousCustomerOrder", "CustomerOrderPickup", "PreviousLayaway", "ItemType", "ItemID",
+	"LineItem", "Sale", "Return", "PreviousCustomerOrder", "CustomerOrderPickup", "ItemType", "ItemID",
 	"POSIdentity", "POSItemID", "AlternativeItem", "Quantity", "Units", "UnitOfMeasureCode", "Disposal", "Method",
 	"ItemCondition", "Condition", "ItemStatus", "InventoryReservationID", "CustomerOrder", "CustomerOrderID",
 	"CustomerOrderNumber", "OrderID")
@@ -267,11 +267,18 @@ func (p *posLog) named(e *element, from *posName) (n posName, bad *Refusal) {
 	return n, nil
 }
 
-const wantNamePart = "1 to 64 bytes without / and control characters"
+const (
+	wantNamePart = "1 to 64 bytes without / and control characters"
+	wantName     = "1 to 128 bytes without control characters"
+	nameBytesMax = 128 // of a SKU and a reservation
+)
 
 // namePart says whether s can be a part of an id: with a / in it two ids could be one.
-func namePart(s string) bool {
-	return s != "" && len(s) <= 64 && !strings.Contains(s, "/") && strings.IndexFunc(s, unicode.IsControl) < 0
+func namePart(s string) bool { return plain(s, 64) && !strings.Contains(s, "/") }
+
+// plain says whether s is a name as the contract wants them.
+func plain(s string, bytesMax int) bool {
+	return s != "" && len(s) <= bytesMax && strings.IndexFunc(s, unicode.IsControl) < 0
 }
 
 func (p *posLog) time(top *element, store string) (time.Time, *Refusal) {
