@@ -127,6 +127,25 @@ func (d *idocs) item(head, item *element, id string) ([]moved, *Refusal) {
 	return []moved{{h, ln}}, nil
 }
 
+// postedAt is when goods moved. A posting has a date alone, and its midnight would be before
+// that day's counts: it is the moment in which the IDoc was made, if that is on the same day, else
+// the day's last second.
+func (d *idocs) postedAt(head *element, plant string) (time.Time, *Refusal) {
+	date, made := head.value("PSTNG_DATE"), d.control.value("CRETIM")
+	if _, err := time.Parse("20060102", date); err != nil {
+		return time.Time{}, &Refusal{Field: "PSTNG_DATE", Value: cut(date, 64), Why: "a date like 20060102"}
+	}
+	field, clock := "PSTNG_DATE", "235959"
+	if made != "" && d.control.value("CREDAT") == date {
+		field, clock = "PSTNG_DATE CRETIM", made
+	}
+	at, err := d.o.localTime(plant, "20060102150405", date+clock)
+	if err != nil {
+		return at, &Refusal{Field: field, Value: cut(date+" "+clock, 64), Why: err.Error()}
+	}
+	return at.UTC(), nil // goodsHead compares it, and a zone is another each time it is loaded
+}
+
 // oneStep leaves one plant and comes to the other at the same moment, so nothing is ever
 // under way: two adjustments, which unlike a transfer's receipt keep the condition.
 func oneStep(h goodsHead, ln Line, other string, reversed bool) []moved {

@@ -1,8 +1,6 @@
 package format
 
 import (
-	"bytes"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -106,30 +104,6 @@ func TestMaterial(t *testing.T) {
 	f("00000000000085123A", "00000000000085123A")
 	f("85123A", "85123A")
 	f("", "")
-}
-
-// TestIDocNothingOfPersons: the cashier and the card stand in the file and nowhere else.
-func TestIDocNothingOfPersons(t *testing.T) {
-	content, err := os.ReadFile("testdata/idoc/receipts.xml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	content = bytes.Replace(content, []byte("<MENGE>2.000<"), []byte("<MENGE>many<"), 1)
-	var k kept
-	if err := decodeIDoc(bytes.NewReader(content), &Options{}, &k); err != nil {
-		t.Fatal(err)
-	}
-	if len(k.refused) != 1 || !strings.Contains(string(k.refused[0].Raw), "<MENGE>many</MENGE>") {
-		t.Fatalf("refused: %+v", k.refused)
-	}
-	for _, s := range []string{"K. Hand", "4111111111111111", "12.40"} {
-		if !bytes.Contains(content, []byte(s)) {
-			t.Errorf("the file has no %s", s)
-		}
-		if strings.Contains(string(k.refused[0].Raw), s) {
-			t.Errorf("%s got out", s)
-		}
-	}
 }
 
 func FuzzIDoc(f *testing.F) { fuzzDecoder(f, "idoc") }

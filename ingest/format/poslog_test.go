@@ -52,35 +52,49 @@ func TestPOSQuantity(t *testing.T) {
 	f("", "EA", "", "Quantity")
 }
 
-// TestNothingOfPersons looks for what stands in the files of persons and payment.
+// TestNothingOfPersons looks for what stands in a file of persons and payment, with one
+// transaction in it refused, so that its raw text is looked at too.
 func TestNothingOfPersons(t *testing.T) {
-	content, err := os.ReadFile("testdata/poslog/day.xml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	secrets := []string{"Kassa", "4111111111111111", "C-1", "Someone", "12.40"}
-	for _, s := range secrets {
-		if !bytes.Contains(content, []byte(s)) {
-			t.Fatalf("the file has no %s", s)
+	f := func(file, quantity, many, raw string, secrets ...string) {
+		t.Helper()
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if content = bytes.Replace(content, []byte(quantity), []byte(many), 1); !bytes.Contains(content, []byte(many)) {
+			t.Fatalf("the file has no %s", quantity)
+		}
+		var k kept
+		if err := Named(filepath.Base(filepath.Dir(file)))(bytes.NewReader(content), &Options{}, &k); err != nil {
+			t.Fatal(err)
+		}
+		if len(k.refused) == 0 || !strings.Contains(string(k.refused[0].Raw), raw) {
+			t.Fatalf("refused: %+v", k.refused)
+		}
+		var out strings.Builder
+		for i := range k.refused {
+			out.Write(k.refused[i].Raw)
+			out.WriteString(k.refused[i].Error())
+		}
+		for i := range k.events {
+			out.Write(k.events[i].AppendJSON(nil, "test"))
+		}
+		for _, s := range secrets {
+			if !bytes.Contains(content, []byte(s)) {
+				t.Errorf("the file has no %s", s)
+			}
+			if strings.Contains(out.String(), s) {
+				t.Errorf("%s got out", s)
+			}
 		}
 	}
-	content = bytes.Replace(content, []byte("<Quantity>2<"), []byte("<Quantity>many<"), 1) // refused, with its raw text
-	var k kept
-	if err := decodePOSLog(bytes.NewReader(content), &Options{}, &k); err != nil {
-		t.Fatal(err)
-	}
-	if len(k.refused) != 1 || !strings.Contains(string(k.refused[0].Raw), "<Quantity>many</Quantity>") {
-		t.Fatalf("refused: %+v", k.refused)
-	}
-	out := string(k.refused[0].Raw) + k.refused[0].Error()
-	for i := range k.events {
-		out += string(k.events[i].AppendJSON(nil, "test"))
-	}
-	for _, s := range secrets {
-		if strings.Contains(out, s) {
-			t.Errorf("%s got out", s)
-		}
-	}
+	f("testdata/poslog/day.xml", "<Quantity>2<", "<Quantity>many<", "<Quantity>many</Quantity>",
+		"Kassa", "Till Hand", "4111111111111111", "C-1", "Someone", "12.40")
+	f("testdata/poslog/six.json", `"Quantity": 2`, `"Quantity": "many"`, "<Quantity>many</Quantity>",
+		"C-1", "4111111111111111", "12.40", "op-88")
+	f("testdata/idoc/receipts.xml", "<MENGE>2.000<", "<MENGE>many<", "<MENGE>many</MENGE>",
+		"K. Hand", "4111111111111111", "12.40")
+	f("testdata/idoc/movements.xml", "<ENTRY_QNT>24<", "<ENTRY_QNT>many<", "<ENTRY_QNT>many</ENTRY_QNT>", "KHAND")
 }
 
 // TestPOSNames: no two events of one log have one id.
