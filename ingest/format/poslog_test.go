@@ -97,6 +97,48 @@ func TestNothingOfPersons(t *testing.T) {
 	f("testdata/idoc/movements.xml", "<ENTRY_QNT>24<", "<ENTRY_QNT>many<", "<ENTRY_QNT>many</ENTRY_QNT>", "KHAND")
 }
 
+// TestPOSVoided: in which shapes a log says that a transaction undoes another one.
+func TestPOSVoided(t *testing.T) {
+	f := func(body, want string) {
+		t.Helper()
+		log := `<Transaction><RetailStoreID>1</RetailStoreID><WorkstationID>7</WorkstationID><SequenceNumber>9</SequenceNumber>` +
+			`<BusinessDayDate>2026-11-23</BusinessDayDate><BeginDateTime>2026-11-23T10:15:30Z</BeginDateTime>` + body + `</Transaction>`
+		var k kept
+		if err := decodePOSLog(strings.NewReader(log), &Options{}, &k); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range k.events {
+			got = append(got, firstOf(e.Voids, e.Type))
+		}
+		for _, r := range k.refused {
+			got = append(got, r.Field)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	const sale = `<LineItem><Sale><ItemID>A</ItemID><Quantity>1</Quantity></Sale></LineItem>`
+	link := func(reason, inside string) string {
+		return `<TransactionLink ReasonCode="` + reason + `">` + inside + `</TransactionLink>`
+	}
+	f(`<RetailTransaction>`+sale+`</RetailTransaction>`, "pos.sale")
+	f(`<RetailTransaction>`+sale+link("Voided", "<SequenceNumber>3</SequenceNumber>")+`</RetailTransaction>`, "1/7/2026-11-23/3")
+	f(`<RetailTransaction>`+sale+`</RetailTransaction>`+link("PostVoid", "<SequenceNumber>3</SequenceNumber>"), "1/7/2026-11-23/3")
+	f(`<RetailTransaction>`+sale+`</RetailTransaction>`+link("Resume", "<SequenceNumber>3</SequenceNumber>"), "pos.sale")
+	f(`<ControlTransaction>`+link("Void", "<SequenceNumber>3</SequenceNumber>")+`</ControlTransaction>`, "1/7/2026-11-23/3 1/7/2026-11-23/3/2")
+	f(`<VoidTransaction>`+link("", "<SequenceNumber>3</SequenceNumber>")+`</VoidTransaction>`, "1/7/2026-11-23/3 1/7/2026-11-23/3/2")
+	f(`<PostVoidTransaction><BusinessDayDate>2026-11-22</BusinessDayDate><SequenceNumber>3</SequenceNumber></PostVoidTransaction>`,
+		"1/7/2026-11-22/3 1/7/2026-11-22/3/2")
+	f(`<VoidTransaction/>`, "VoidTransaction/SequenceNumber")
+	f(`<RetailTransaction TransactionStatus="PostVoided">`+sale+`</RetailTransaction>`, "TransactionLink")
+	f(`<RetailTransaction TransactionStatus="PostVoided">`+sale+link("Return", "<SequenceNumber>3</SequenceNumber>")+`</RetailTransaction>`, "TransactionLink")
+	f(`<RetailTransaction TransactionStatus="Voided">`+sale+`</RetailTransaction>`, "")
+	// What cannot be read of the lines does not matter: the transaction is undone whole.
+	f(`<RetailTransaction TransactionStatus="PostVoided"><LineItem><Sale/></LineItem>`+link("", "<SequenceNumber>3</SequenceNumber>")+`</RetailTransaction>`,
+		"1/7/2026-11-23/3 1/7/2026-11-23/3/2")
+}
+
 // TestPOSNames: no two events of one log have one id.
 func TestPOSNames(t *testing.T) {
 	files, err := filepath.Glob("testdata/poslog/*.xml")

@@ -80,6 +80,8 @@ func TestXMLCharset(t *testing.T) {
 	f(`<?xml version="1.0" encoding="windows-1252"?>`, "\x9d", `line 1: byte: want a character of the declared encoding, got "0x9d"`)
 	f(`<?xml version="1.0" encoding="US-ASCII"?>`, "K\xf6ln", "line 1: not XML: invalid UTF-8")
 	f(`<?xml version="1.0" encoding="UTF-16"?>`, "K", `line 1: encoding: want UTF-8, ISO-8859-1, ISO-8859-15 or windows-1252, got "UTF-16"`)
+	f("\xfe\xff\x00<", "K", `line 1: encoding: want UTF-8, ISO-8859-1, ISO-8859-15 or windows-1252, got "UTF-16"`)
+	f("<\x00?\x00", "K", `line 1: encoding: want UTF-8, ISO-8859-1, ISO-8859-15 or windows-1252, got "UTF-16"`)
 	f(`<?xml version="1.1"?>`, "K", `line 1: unsupported version "1.1"; only version 1.0 is supported`)
 	// Declared once more, the text would be converted twice.
 	f(`<?xml version="1.0" encoding="latin1"?><?xml version="1.0" encoding="latin1"?>`, "K", `line 1: encoding: want no second declaration, got "latin1"`)
