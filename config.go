@@ -16,6 +16,7 @@ type commandLine struct {
 	Demo   demoConfig   `cmd:"" help:"A simulated retailer, an embedded broker and the service, to look at."`
 	Serve  serveConfig  `cmd:"" help:"The service."`
 	Verify verifyConfig `cmd:"" help:"Check every invariant of a data directory, offline."`
+	Import importConfig `cmd:"" help:"Send a file of events, counts, snapshots or master data to a service."`
 }
 
 // listenConfig is where the service is reached and who may reach it.
@@ -58,6 +59,7 @@ type kafkaConfig struct {
 	KafkaListen       string   `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address of the embedded broker (${default})."`
 	Partitions        int      `default:"4" help:"Partitions of topics that the service has to make (${default})."`
 	TopicsIn          []string `default:"pos.events,wms.events,erp.events" help:"Topics that are read (${default})."`
+	Sources           string   `type:"existingfile" placeholder:"FILE" help:"JSON that says which sources send something else than CloudEvents, on which topics, and how they speak."`
 	TopicAvailability string   `default:"onhand.availability" help:"Topic of each position's latest state (${default})."`
 	TopicFreshness    string   `default:"onhand.freshness" help:"Topic of signals for replenishment (${default})."`
 	PublishRate       int      `default:"50000" help:"Positions a second whose changes are published at most while more than 1,000 changes a second come in (${default}). Beyond it the outgoing topics lag, and changes of one position become one message."`
@@ -91,6 +93,26 @@ type demoConfig struct {
 
 type verifyConfig struct {
 	Data string `required:"" type:"existingdir" placeholder:"DIR" help:"The data directory; no process may have it open."`
+}
+
+// importConfig is a file, and how it speaks where the service cannot tell.
+type importConfig struct {
+	File     string            `arg:"" type:"existingfile" help:"The file, also compressed by gzip."`
+	HTTP     string            `name:"http" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The service (${default})."`
+	APIKey   string            `placeholder:"KEY" help:"A key that it knows."`
+	Source   string            `placeholder:"NAME" help:"The source of the file's events, also one that the service's --sources knows; default import."`
+	Format   string            `placeholder:"NAME" help:"cloudevents, csv, d365, edifact, epcis, idoc, poslog, shopify, square or x12; default what the file looks like."`
+	Type     string            `placeholder:"TYPE" help:"CSV: the type of its events; default erp.snapshot."`
+	Column   map[string]string `placeholder:"MEMBER=COLUMN" help:"CSV: the column of a member (sku=ArticleNo), may be repeated."`
+	Comma    string            `placeholder:"CHARACTER" help:"CSV: what parts its columns; default what the header looks like."`
+	Basis    string            `enum:",physical,net_of_committed" default:"" placeholder:"BASIS" help:"CSV: what its figures are, physical or net_of_committed."`
+	Complete bool              `help:"CSV: what a location's rows do not list is 0."`
+	Location string            `placeholder:"CODE" help:"The location, where the file names none."`
+	TimeZone string            `placeholder:"ZONE" help:"Of times without an offset; default UTC."`
+	Void     string            `enum:",flag,offset" default:"" placeholder:"HOW" help:"POSLog: how lines are taken back, flag or offset."`
+	Strict   bool              `help:"EDI: wrong counts and control numbers refuse the interchange."`
+	Time     time.Time         `placeholder:"TIME" help:"What the file is of, where it says no time; default when it was last changed."`
+	Report   string            `type:"path" placeholder:"FILE" help:"Where refused rows go, as CSV; default beside the file, as FILE.refused.csv."`
 }
 
 // Validate reports every complaint at once.

@@ -87,6 +87,10 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 			return s, err
 		}
 	}
+	sources, err := c.readSources()
+	if err != nil {
+		return s, err
+	}
 	// The ledger next: it holds the lock of the data directory, and how far each
 	// topic was read.
 	if s.ledger, err = ledger.Open(c.ledgerOptions(ledgerDir(dir))); err != nil {
@@ -96,16 +100,17 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 	if s.brokers = c.Kafka; len(s.brokers) == 0 {
 		// Synced: the ledger must never know more of a topic than the broker after a power cut.
 		s.broker, err = embedded.Start(embedded.Options{Dir: filepath.Join(dir, "kafka"), Listen: c.KafkaListen,
-			Topics: c.embeddedTopics(), Sync: c.Durability == "sync", Log: slog.Default()})
+			Topics: c.embeddedTopics(sources), Sync: c.Durability == "sync", Log: slog.Default()})
 		if err != nil {
 			return s, fmt.Errorf("embedded broker: %w", err)
 		}
 		s.brokers = []string{s.broker.Addr()}
 	} else {
-		s.workers.Go(func() { c.makeTopics(ctx) })
+		s.workers.Go(func() { c.makeTopics(ctx, sources) })
 	}
 	applier := ingest.NewApplier(s.ledger)
-	if s.consumer, err = ingest.NewConsumer(ingest.ConsumerOptions{Ledger: s.ledger, Applier: applier, Brokers: s.brokers, Topics: c.TopicsIn}); err != nil {
+	if s.consumer, err = ingest.NewConsumer(ingest.ConsumerOptions{Ledger: s.ledger, Applier: applier, Brokers: s.brokers,
+		Topics: c.TopicsIn, Sources: sources}); err != nil {
 		return s, err
 	}
 	if s.letters, err = ingest.NewPublisher(ingest.PublisherOptions{Ledger: s.ledger, Brokers: s.brokers, Topic: c.TopicDeadLetters}); err != nil {
@@ -126,7 +131,7 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 	s.feed = availability.NewFeed(stock, c.Subscribers)
 	// Last, the door.
 	s.http = api.New(api.Options{Ledger: s.ledger, Ingest: applier, Stock: stock, Feed: s.feed, Promises: promise.New(s.ledger),
-		Keys: c.APIKey, BodyBytesMax: c.BodyBytes, Connections: connectionsWithin(c.Connections), ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout,
+		Sources: sources, Keys: c.APIKey, BodyBytesMax: c.BodyBytes, Connections: connectionsWithin(c.Connections), ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout,
 		Ready: s.ready})
 	s.url = "http://" + ln.Addr().String()
 	s.workers.Go(func() {

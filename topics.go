@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 
+	"onhand/ingest"
 	"onhand/ingest/embedded"
 )
 
@@ -22,18 +24,41 @@ type topicSpec struct {
 	compact bool // only the latest record of each key matters
 }
 
-func (c *kafkaConfig) topics() []topicSpec {
+// readSources reads what --sources names.
+func (c *kafkaConfig) readSources() ([]ingest.Source, error) {
+	if c.Sources == "" {
+		return nil, nil
+	}
+	f, err := os.Open(c.Sources)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	sources, err := ingest.ReadSources(f, os.Getenv)
+	if err != nil {
+		return nil, fmt.Errorf("--sources %s: %w", c.Sources, err)
+	}
+	return sources, nil
+}
+
+// topics are all that are read or written, those of sources with a format of their own among them.
+func (c *kafkaConfig) topics(sources []ingest.Source) []topicSpec {
 	var specs []topicSpec
 	for _, name := range c.TopicsIn {
 		specs = append(specs, topicSpec{name: name})
+	}
+	for i := range sources {
+		if sources[i].Topic != "" {
+			specs = append(specs, topicSpec{name: sources[i].Topic})
+		}
 	}
 	return append(specs, topicSpec{name: c.TopicAvailability, compact: true}, topicSpec{name: c.TopicFreshness},
 		topicSpec{name: c.TopicExceptions}, topicSpec{name: c.TopicDeadLetters})
 }
 
-func (c *kafkaConfig) embeddedTopics() []embedded.Topic {
+func (c *kafkaConfig) embeddedTopics(sources []ingest.Source) []embedded.Topic {
 	var topics []embedded.Topic
-	for _, s := range c.topics() {
+	for _, s := range c.topics(sources) {
 		topics = append(topics, embedded.Topic{Name: s.name, Partitions: c.Partitions, RetentionBytes: embeddedBytes, Compact: s.compact})
 	}
 	return topics
@@ -41,11 +66,11 @@ func (c *kafkaConfig) embeddedTopics() []embedded.Topic {
 
 // makeTopics makes the topics that the brokers do not have, trying until it can or
 // ctx ends: the brokers may be down. Those that are there stay as they are.
-func (c *kafkaConfig) makeTopics(ctx context.Context) {
+func (c *kafkaConfig) makeTopics(ctx context.Context, sources []ingest.Source) {
 	client := &kafka.Client{Addr: kafka.TCP(c.Kafka...), Timeout: 10 * time.Second}
 	wait := 100 * time.Millisecond
 	for {
-		err := c.tryMakeTopics(ctx, client)
+		err := c.tryMakeTopics(ctx, client, sources)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -59,9 +84,9 @@ func (c *kafkaConfig) makeTopics(ctx context.Context) {
 	}
 }
 
-func (c *kafkaConfig) tryMakeTopics(ctx context.Context, client *kafka.Client) error {
+func (c *kafkaConfig) tryMakeTopics(ctx context.Context, client *kafka.Client, sources []ingest.Source) error {
 	req := &kafka.CreateTopicsRequest{}
-	for _, s := range c.topics() {
+	for _, s := range c.topics(sources) {
 		t := kafka.TopicConfig{Topic: s.name, NumPartitions: c.Partitions, ReplicationFactor: -1}
 		if s.compact {
 			t.ConfigEntries = []kafka.ConfigEntry{{ConfigName: "cleanup.policy", ConfigValue: "compact"}}

@@ -23,6 +23,7 @@ type request struct {
 	depth    int
 	query    []parameter
 	json     jsonread.Reader
+	body     []byte // of the request
 	out      []byte // the answer being written
 	rows     []ledger.Row
 }

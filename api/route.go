@@ -27,6 +27,8 @@ var routes = []route{
 	at("/v1/transfers/*/*", "POST", (*request).changeTransfer),
 	at("/v1/inbound", "GET", (*request).listInbound),
 	at("/v1/events", "POST", (*request).postEvents),
+	at("/v1/imports", "POST", (*request).postImport, "GET", (*request).getImports),
+	at("/v1/imports/*", "GET", (*request).getImport),
 	at("/v1/positions/*/*", "GET", (*request).getPosition),
 	at("/v1/positions/*/*/entries", "GET", (*request).getEntries),
 	at("/v1/freshness", "GET", (*request).getFreshness),

@@ -4,11 +4,14 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +31,8 @@ type Options struct {
 	Stock    *availability.Stock
 	Feed     *availability.Feed
 	Promises *promise.Service
+
+	Sources []ingest.Source // that do not send CloudEvents, as configuration knows them
 
 	Keys []string // who sends one of these as a bearer token is let in; none: everyone is
 
@@ -71,12 +76,16 @@ type Server struct {
 	Options
 	http     fasthttp.Server
 	requests sync.Pool // *request
+	imports  imports
 	stopping chan struct{}
+	ends     context.Context // when stopping is closed
+	end      context.CancelFunc
 }
 
 // New makes a server; Serve starts it.
 func New(o Options) *Server {
 	s := &Server{Options: o.fill(), stopping: make(chan struct{})}
+	s.ends, s.end = context.WithCancel(context.Background())
 	s.requests.New = func() any { return new(request) }
 	s.http = fasthttp.Server{
 		Handler:                      s.handle,
@@ -88,6 +97,7 @@ func New(o Options) *Server {
 		WriteTimeout:                 s.WriteTimeout,
 		IdleTimeout:                  s.IdleTimeout,
 		MaxRequestBodySize:           s.BodyBytesMax,
+		StreamRequestBody:            true, // an import is longer than memory; all else is read whole before it is looked at
 		DisablePreParseMultipartForm: true,
 		NoDefaultContentType:         true,
 		SecureErrorLogMessage:        true, // the library would log headers, and so keys
@@ -103,6 +113,7 @@ func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(newDoor(ln, 
 // Shutdown takes no new requests and returns when the open ones are answered, or with ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	close(s.stopping)
+	s.end()
 	return s.http.ShutdownWithContext(ctx)
 }
 
@@ -131,7 +142,47 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		r.ctx = nil
 		s.requests.Put(r)
 	}()
+	if !bytes.HasPrefix(ctx.Request.Header.RequestURI(), importsPath) {
+		if err := r.readBody(); err != nil {
+			s.handleError(ctx, err)
+			return
+		}
+	}
 	s.route(r)
+}
+
+var importsPath = []byte("/v1/imports")
+
+// readBody has all of the body in memory.
+func (r *request) readBody() error {
+	stream := r.ctx.RequestBodyStream()
+	if stream == nil {
+		return nil
+	}
+	most, length := r.s.BodyBytesMax, r.ctx.Request.Header.ContentLength()
+	if length > most {
+		return fasthttp.ErrBodyTooLarge
+	}
+	if cap(r.body) > outBytesKept {
+		r.body = nil
+	}
+	var err error
+	if length >= 0 {
+		r.body = slices.Grow(r.body[:0], length)[:length]
+		_, err = io.ReadFull(stream, r.body)
+	} else {
+		into := bytes.NewBuffer(r.body[:0])
+		_, err = into.ReadFrom(io.LimitReader(stream, int64(most)+1))
+		r.body = into.Bytes()
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(r.body) > most:
+		return fasthttp.ErrBodyTooLarge
+	}
+	r.ctx.Request.SetBodyRaw(r.body)
+	return nil
 }
 
 // handleError answers what is not a request that can be read.

@@ -46,6 +46,11 @@ func (a *Applier) Submit(value []byte, headers []ledger.Header) (ledger.Result, 
 
 func (d *decoder) submit(value []byte, headers []ledger.Header) (ledger.Result, error) {
 	r, err := d.tryToSubmit(value, headers)
+	return d.tally(r, err, len(value))
+}
+
+// tally counts what became of an event.
+func (d *decoder) tally(r ledger.Result, err error, bytes int) (ledger.Result, error) {
 	switch {
 	case err != nil:
 		return ledger.Result{}, countRefusal(err)
@@ -55,7 +60,7 @@ func (d *decoder) submit(value []byte, headers []ledger.Header) (ledger.Result, 
 	default:
 		accepted.Inc()
 	}
-	eventBytes.Add(len(value))
+	eventBytes.Add(bytes)
 	return r, nil
 }
 
@@ -102,6 +107,8 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 		return d.submitCount(name, now)
 	case kindSaleVoid, kindStockVoid:
 		return d.submitVoid(name, now)
+	case kindPeriod:
+		return d.submitPeriod(name, now)
 	case kindInbound:
 		return d.submitInbound(name, now)
 	case kindHeartbeat:

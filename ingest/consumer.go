@@ -25,7 +25,8 @@ type ConsumerOptions struct {
 	Ledger  *ledger.Ledger
 	Applier *Applier
 	Brokers []string // host:port of one broker or more
-	Topics  []string // default pos.events, wms.events, erp.events, order.events
+	Topics  []string // of CloudEvents; default pos.events, wms.events, erp.events, order.events
+	Sources []Source // those with a topic are read from it
 
 	TLS  *tls.Config    // nil: plain
 	SASL sasl.Mechanism // nil: none
@@ -38,6 +39,12 @@ type ConsumerOptions struct {
 func (o ConsumerOptions) fill() ConsumerOptions {
 	if o.Topics == nil {
 		o.Topics = []string{"pos.events", "wms.events", "erp.events", "order.events"}
+	}
+	o.Topics = slices.Clone(o.Topics)
+	for i := range o.Sources {
+		if t := o.Sources[i].Topic; t != "" {
+			o.Topics = append(o.Topics, t)
+		}
 	}
 	o.FetchBytesMax = cmp.Or(o.FetchBytesMax, 4<<20)
 	o.FetchWait = cmp.Or(o.FetchWait, 250*time.Millisecond)
@@ -68,8 +75,9 @@ func (o ConsumerOptions) validate() error {
 // become durable together, or the event first. What one partition meets delays no other.
 type Consumer struct {
 	ConsumerOptions
-	client  *kafka.Client
-	metrics *metrics.Set
+	client   *kafka.Client
+	metrics  *metrics.Set
+	speaking map[string]*Source // by topic
 
 	mu         sync.Mutex // guards partitions and missing
 	partitions map[topicPartition]*partition
@@ -90,6 +98,10 @@ func NewConsumer(o ConsumerOptions) (*Consumer, error) {
 	limitDecompression()
 	c := &Consumer{ConsumerOptions: o, metrics: metrics.NewSet(),
 		partitions: make(map[topicPartition]*partition), missing: make(map[string]error)}
+	c.speaking = make(map[string]*Source)
+	for i := range o.Sources {
+		c.speaking[o.Sources[i].Topic] = &o.Sources[i]
+	}
 	for _, t := range o.Topics {
 		c.missing[t] = errors.New("no broker has answered yet")
 	}

@@ -37,6 +37,7 @@ type decoder struct {
 	net                                    bool          // of a snapshot: what is committed is deducted
 	voids                                  []byte        // the id of the event to be undone
 	moment                                 ledger.Millis // that it speaks of: time where it says nothing else
+	from                                   ledger.Millis // of a period, which ends at moment
 	hasMoment                              bool
 	lines                                  []line
 
@@ -62,7 +63,7 @@ func (d *decoder) reset() {
 	d.specVersion, d.eventType, d.source, d.id, d.said = nil, nil, nil, nil, nil
 	d.location, d.reservation, d.inbound, d.reason, d.voids = nil, nil, nil, nil, nil
 	d.to, d.expectedAt, d.complete, d.net = nil, 0, false, false
-	d.kind, d.time, d.moment, d.hasData, d.hasMoment = kindUnknown, 0, 0, false, false
+	d.kind, d.time, d.moment, d.from, d.hasData, d.hasMoment = kindUnknown, 0, 0, 0, false, false
 	d.item, d.place, d.policy = ledger.SKUInfo{}, ledger.LocationInfo{}, policy{}
 	d.lines, d.exceptions = d.lines[:0], d.exceptions[:0]
 	if cap(d.lines) > linesKept {

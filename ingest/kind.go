@@ -26,6 +26,7 @@ const (
 	kindTransfer
 	kindTransferReceipt
 	kindInbound
+	kindPeriod
 	kindNotBuilt // a type of the contract that this version does not apply
 )
 
@@ -65,6 +66,8 @@ func kindOf(eventType []byte) kind {
 		return kindTransferReceipt
 	case "erp.inbound":
 		return kindInbound
+	case "erp.period":
+		return kindPeriod
 	case "order.placed", "order.paid", "order.cancelled", "order.payment_failed":
 		return kindNotBuilt
 	}
@@ -102,6 +105,8 @@ func (k kind) entry() ledger.Kind {
 		return ledger.KindTransferReceipt
 	case kindInbound:
 		return ledger.KindInbound
+	case kindPeriod:
+		return ledger.KindPeriod
 	}
 	return ledger.NoKind
 }
@@ -130,6 +135,8 @@ func (k kind) ofMoment() string {
 		return "counted_at"
 	case kindSnapshot, kindHeartbeat:
 		return "as_of"
+	case kindPeriod:
+		return "until"
 	}
 	return ""
 }

@@ -104,25 +104,44 @@ func (d *decoder) checkDates() error {
 
 // submitCount applies wms.count and erp.snapshot.
 func (d *decoder) submitCount(name ledger.EventName, now ledger.Millis) (ledger.Result, error) {
-	if err := d.checkQuantities(); err != nil {
+	loc, err := d.figures(now)
+	if err != nil {
 		return ledger.Result{}, err
+	}
+	return d.submitMoment(name, now, loc)
+}
+
+// submitPeriod applies erp.period.
+func (d *decoder) submitPeriod(name ledger.EventName, now ledger.Millis) (ledger.Result, error) {
+	loc, err := d.figures(now)
+	if err != nil {
+		return ledger.Result{}, err
+	}
+	return d.ledger.Submit(&ledger.Period{Name: name, From: d.from, Until: d.moment, Received: now, Location: loc,
+		Lines: d.counted, Exceptions: d.exceptions})
+}
+
+// figures makes the lines figures, one for each SKU.
+func (d *decoder) figures(now ledger.Millis) (ledger.Location, error) {
+	if err := d.checkQuantities(); err != nil {
+		return 0, err
 	}
 	d.findFirsts()
 	for i := range d.lines {
 		if ln := &d.lines[i]; ln.first != int32(i) {
-			return ledger.Result{}, refuse(ledger.DuplicateLine, "%s.sku: %s is in %s as well",
+			return 0, refuse(ledger.DuplicateLine, "%s.sku: %s is in %s as well",
 				ln.path(), quote(ln.sku), d.lines[ln.first].path())
 		}
 	}
 	loc, err := d.resolve(now)
 	if err != nil {
-		return ledger.Result{}, err
+		return 0, err
 	}
 	d.counted = d.counted[:0]
 	for i := range d.lines {
 		d.counted = append(d.counted, ledger.CountLine{SKU: d.lines[i].id, Quantity: d.lines[i].steps})
 	}
-	return d.submitMoment(name, now, loc)
+	return loc, nil
 }
 
 // submitHeartbeat applies feed.heartbeat.

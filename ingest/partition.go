@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"onhand/ingest/format"
 	"onhand/ledger"
 )
 
@@ -124,6 +126,9 @@ func (p *partition) note(f *fetched, r *record) {
 // applyRecord applies one record, or keeps it as a dead letter. It never gives one
 // up but when ctx ends.
 func (p *partition) applyRecord(ctx context.Context, f *fetched, r *record) bool {
+	if s := p.c.speaking[p.topic]; s != nil {
+		return p.translate(ctx, f, r, s)
+	}
 	_, err := p.decoder.submit(f.value(r), r.headers)
 	if err == nil {
 		return true
@@ -153,6 +158,44 @@ func (p *partition) applyRecord(ctx context.Context, f *fetched, r *record) bool
 	}
 	// A letter has no name to be known by: with its offset beside it, a crash seldom doubles it.
 	p.note(f, r)
+	return true
+}
+
+// translate applies a record of a source that speaks a format of its own. What of it is
+// no event becomes a dead letter as it stands there; where it cannot be read to its end,
+// the record does.
+func (p *partition) translate(ctx context.Context, f *fetched, r *record, s *Source) bool {
+	from := ledger.DeadLetter{Topic: p.topic, Partition: p.partition, Offset: r.offset, Key: f.key(r), Headers: r.headers}
+	t := translator{decoder: p.decoder, source: s, from: from, keepRaw: true, take: func(submit func() error) error {
+		err := submit()
+		var refused *ledger.Refused
+		if err == nil || errors.As(err, &refused) {
+			return err
+		}
+		var judged error
+		if !p.insist(ctx, err, func() error {
+			if judged = submit(); errors.As(judged, &refused) {
+				return nil
+			}
+			return judged
+		}) {
+			return ctx.Err()
+		}
+		return judged
+	}}
+	err := t.read(bytes.NewReader(f.value(r)))
+	var bad *format.Refusal
+	if errors.As(err, &bad) {
+		whole := *bad
+		whole.Raw = f.value(r)
+		err = t.Refused(&whole)
+	}
+	if err != nil {
+		return false // ctx has ended
+	}
+	if t.done.Refused > 0 {
+		p.note(f, r)
+	}
 	return true
 }
 

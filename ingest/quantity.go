@@ -19,7 +19,7 @@ func (d *decoder) checkQuantities() error {
 	kept := d.lines[:0]
 	for _, ln := range d.lines {
 		n := ln.quantity
-		if d.kind != kindAdjustment && n.Coef < 0 {
+		if d.kind != kindAdjustment && d.kind != kindPeriod && n.Coef < 0 {
 			return d.badQuantity(&ln, "want 0 or more")
 		}
 		if n.Overflow || n.Scale > 3 {

@@ -81,13 +81,17 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 			if d.kind == kindAdjustment && !r.Null() {
 				d.reason = r.Text()
 			}
-		case "counted_at", "as_of":
+		case "counted_at", "as_of", "until":
 			if d.kind.ofMoment() == string(r.Key()) && !r.Null() {
 				millis, ok := jsonread.ParseTime(r.Text())
 				if !ok {
 					r.Refuse("a time of RFC 3339 with an offset")
 				}
 				d.moment, d.hasMoment = ledger.Millis(millis), true
+			}
+		case "from":
+			if d.kind == kindPeriod && !r.Null() {
+				d.from = readFrom(r)
 			}
 		case "basis":
 			if d.kind == kindSnapshot && !r.Null() {
@@ -107,6 +111,12 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 		r.Missing("lines")
 	case d.kind == kindHeartbeat && !d.hasMoment:
 		r.Missing("as_of")
+	case d.kind == kindPeriod && d.from == 0:
+		r.Missing("from")
+	case d.kind == kindPeriod && !d.hasMoment:
+		r.Missing("until")
+	case d.kind == kindPeriod && d.from >= d.moment:
+		r.Refuse("an until later than from")
 	case d.kind.void() && d.voids == nil:
 		r.Missing("voids")
 	case d.kind == kindInbound && d.inbound == nil:
@@ -122,6 +132,15 @@ func (d *decoder) readStock(r *jsonread.Reader) {
 	case d.kind == kindSnapshot && len(d.lines) == 0 && !d.complete:
 		r.Fail(errNoLines)
 	}
+}
+
+// readFrom reads when a period begins.
+func readFrom(r *jsonread.Reader) ledger.Millis {
+	millis, ok := jsonread.ParseTime(r.Text())
+	if r.Err() == nil && (!ok || millis <= 0) {
+		r.Refuse("a time of RFC 3339 with an offset")
+	}
+	return ledger.Millis(millis)
 }
 
 // readExpected reads when goods are to come.
@@ -235,8 +254,11 @@ func (d *decoder) appendContent(b []byte) []byte {
 		return appendJSON(b, d.place)
 	case kindPolicy:
 		return appendJSON(b, d.policy)
-	case kindCount, kindSnapshot, kindHeartbeat:
+	case kindCount, kindSnapshot, kindHeartbeat, kindPeriod:
 		b = binary.LittleEndian.AppendUint64(b, uint64(d.moment))
+	}
+	if d.kind == kindPeriod {
+		b = binary.LittleEndian.AppendUint64(b, uint64(d.from))
 	}
 	b = appendBytes(b, d.location)
 	if d.voids != nil {

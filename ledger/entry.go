@@ -46,6 +46,7 @@ const (
 	KindInbound
 	KindTransferAsked // a confirmed reservation that a transfer is to ship
 	KindExceptionResolved
+	KindPeriod
 	kindCount
 )
 
@@ -62,6 +63,7 @@ var kindWords = [kindCount]string{
 	KindTransfer: "wms.transfer", KindTransferReceipt: "wms.transfer_receipt", KindInbound: "erp.inbound",
 	KindTransferAsked:     "transfer.requested",
 	KindExceptionResolved: "exception.resolved",
+	KindPeriod:            "erp.period",
 }
 
 func (k Kind) String() string { return kindWords[k] }
@@ -140,6 +142,7 @@ const (
 	NegativeUnsellable
 	TransferShort
 	TransferOver
+	SalesDifference
 	exceptionCodeCount
 )
 
@@ -147,7 +150,7 @@ var exceptionWords = [exceptionCodeCount]string{
 	NegativeOnHand: "negative-on-hand", CountDifference: "count-difference",
 	CountBelowUnsellable: "count-below-unsellable", ReservationMismatch: "reservation-mismatch",
 	ClockSkew: "clock", LateMovement: "late-movement", Unmapped: "unmapped", NegativeUnsellable: "negative-unsellable",
-	TransferShort: "transfer-short", TransferOver: "transfer-over",
+	TransferShort: "transfer-short", TransferOver: "transfer-over", SalesDifference: "sales-difference",
 }
 
 func (c ExceptionCode) String() string { return exceptionWords[c] }

@@ -36,6 +36,9 @@ type Event struct {
 	ExpectedAt  time.Time // of a transfer
 	Lines       []Line
 
+	Data []byte // JSON of the whole data member, in place of the members above: of erp.item and erp.location
+	Raw  []byte // the event itself, where it came as a CloudEvent; nothing else is then given but Place
+
 	Place Place
 }
 
@@ -46,6 +49,7 @@ type Line struct {
 	Condition  string    // "": sellable
 	From, To   string    // conditions, of wms.status
 	ExpectedAt time.Time // of erp.inbound
+	N          int       // where it stands, in the unit of its event's Place; 0: where the event does
 }
 
 // Place is where something stands in what was read: a line, a segment, an element, counted from 1.
@@ -66,8 +70,11 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string {
-	if r.Field == "" {
-		return fmt.Sprintf("%v: %s", r.Place, r.Why)
+	switch {
+	case r.Field == "" && r.Value == "":
+		return fmt.Sprintf("%v: want %s", r.Place, r.Why)
+	case r.Field == "":
+		return fmt.Sprintf("%v: want %s, got %q", r.Place, r.Why, r.Value)
 	}
 	return fmt.Sprintf("%v: %s: want %s, got %q", r.Place, r.Field, r.Why, r.Value)
 }
@@ -83,8 +90,8 @@ type Period struct {
 	Place    Place
 }
 
-// Sink takes what a decoder finds, in the order of the file. No call may keep what it
-// is given. An error of any ends the reading and is what the Decoder returns.
+// Sink takes what a decoder finds, in the order of the file. What it is given, and slices in
+// it, are the decoder's and good until the call returns; texts may be kept. An error of any ends the reading and is what the Decoder returns.
 type Sink interface {
 	Event(*Event) error
 	Period(*Period) error
@@ -100,11 +107,14 @@ type Options struct {
 	Zone     *time.Location    // of times without an offset; nil: UTC
 	Zones    map[string]string // IANA name by location code, before Zone
 	Location string            // of files that name none
+	Time     time.Time         // of files and records that say no time
 	Strict   bool              // EDI: wrong counts and control numbers refuse the interchange
 	Void     string            // POSLog: "flag" (default) or "offset", how a line is taken back
 	Columns  map[string]string // CSV: the column of each member, by its name in the contract; nil: the header's own
 	Type     string            // CSV: the events' type; "": erp.snapshot
 	Comma    rune              // CSV: 0: found out from the header
+	Basis    string            // CSV: of erp.snapshot; "": physical
+	Complete bool              // CSV: a location's rows, which stand together, are all that it has
 	Movement map[string]string // IDoc: movement type to event type, beside the built-in table
 
 	PartBytesMax int // one transaction, segment or row; default 1 MiB
@@ -113,8 +123,10 @@ type Options struct {
 
 // decoders by the word that configuration and the command line use.
 var decoders = map[string]Decoder{
-	"idoc":   decodeIDoc,
-	"poslog": decodePOSLog,
+	"cloudevents": decodeCloudEvents,
+	"csv":         decodeCSV,
+	"idoc":        decodeIDoc,
+	"poslog":      decodePOSLog,
 }
 
 // Named is the decoder of a format; nil where there is no such format.
@@ -132,11 +144,17 @@ func Names() []string {
 
 // AppendJSON appends the event as a CloudEvent of source, in structured mode.
 func (e *Event) AppendJSON(b []byte, source string) []byte {
+	if e.Raw != nil {
+		return append(b, e.Raw...)
+	}
 	b = append(b, `{"specversion":"1.0","type":`...)
 	b = jsonread.AppendString(b, e.Type)
 	b = text(append(b, `,"source":`...), source)
 	b = text(append(b, `,"id":`...), e.ID)
 	b = moment(append(b, `,"time":`...), e.Time)
+	if e.Data != nil {
+		return append(append(append(b, `,"data":`...), e.Data...), '}')
+	}
 	b = text(append(b, `,"data":{"location":`...), e.Location)
 	for _, m := range [...]struct{ name, value string }{
 		{"basis", e.Basis}, {"voids", e.Voids}, {"reservation", e.Reservation}, {"inbound", e.Inbound},

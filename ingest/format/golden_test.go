@@ -17,6 +17,8 @@ var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 // sidecar are the options of one file under testdata, beside it as NAME.options.json.
 type sidecar struct {
 	Zone, Location, Void, Type, Comma string
+	Basis, Time                       string
+	Complete                          bool
 	Zones, Columns, Movement          map[string]string
 	Strict                            bool
 	PartBytesMax, LinesMax            int
@@ -24,13 +26,20 @@ type sidecar struct {
 
 func (s *sidecar) options(t testing.TB) *Options {
 	o := &Options{Location: s.Location, Void: s.Void, Type: s.Type, Zones: s.Zones, Columns: s.Columns,
-		Movement: s.Movement, Strict: s.Strict, PartBytesMax: s.PartBytesMax, LinesMax: s.LinesMax}
+		Basis: s.Basis, Complete: s.Complete, Movement: s.Movement, Strict: s.Strict, PartBytesMax: s.PartBytesMax, LinesMax: s.LinesMax}
 	if s.Zone != "" {
 		z, err := time.LoadLocation(s.Zone)
 		if err != nil {
 			t.Fatal(err)
 		}
 		o.Zone = z
+	}
+	if s.Time != "" {
+		at, err := time.Parse(time.RFC3339, s.Time)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Time = at
 	}
 	for _, r := range s.Comma {
 		o.Comma = r

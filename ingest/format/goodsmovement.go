@@ -51,7 +51,7 @@ func (d *idocs) goodsMovement(top *element) ([]Event, *Refusal) {
 	if n == 0 {
 		return nil, &Refusal{Field: "E1BP2017_GM_ITEM_CREATE", Why: "at least one"}
 	}
-	return goodsEvents(all, id, d.o.LinesMax), nil
+	return goodsEvents(all, id, d.o.linesMax()), nil
 }
 
 func (d *idocs) item(head, item *element, id string) ([]moved, *Refusal) {
@@ -75,7 +75,7 @@ func (d *idocs) item(head, item *element, id string) ([]moved, *Refusal) {
 		return nil, bad
 	}
 	sku := itemMaterial(item, "MATERIAL")
-	if !plain(sku, nameBytesMax) {
+	if !plainName(sku, nameBytesMax) {
 		return nil, &Refusal{Field: "MATERIAL", Value: cut(sku, 64), Why: wantName}
 	}
 	quantity, bad := itemQuantity(item)
@@ -87,7 +87,7 @@ func (d *idocs) item(head, item *element, id string) ([]moved, *Refusal) {
 		return nil, bad
 	}
 	for _, f := range [...]idPart{{"REF_DOC_NO", head.value("REF_DOC_NO")}, {"PO_NUMBER", item.value("PO_NUMBER")}} {
-		if f.value != "" && !plain(f.value, nameBytesMax) {
+		if f.value != "" && !plainName(f.value, nameBytesMax) {
 			return nil, &Refusal{Field: f.field, Value: cut(f.value, 64), Why: wantName}
 		}
 	}
@@ -161,7 +161,7 @@ func oneStep(h goodsHead, ln Line, other string, reversed bool) []moved {
 
 func otherMaterial(h goodsHead, ln Line, item *element, reversed bool) ([]moved, *Refusal) {
 	into := ln
-	if into.SKU = itemMaterial(item, "MOVE_MAT"); !plain(into.SKU, nameBytesMax) || into.SKU == ln.SKU {
+	if into.SKU = itemMaterial(item, "MOVE_MAT"); !plainName(into.SKU, nameBytesMax) || into.SKU == ln.SKU {
 		return nil, &Refusal{Field: "MOVE_MAT", Value: cut(into.SKU, 64), Why: "the other material"}
 	}
 	if reversed {
@@ -207,9 +207,6 @@ func (m movementType) stock(kind string) (string, *Refusal) {
 
 // goodsEvents makes an event of the lines that share a head, in the order in which heads come.
 func goodsEvents(all []moved, id string, linesMax int) []Event {
-	if linesMax <= 0 {
-		linesMax = linesMaxDefault
-	}
 	at := map[goodsHead]int{}
 	var events []Event
 	for _, m := range all {

@@ -106,4 +106,6 @@ func TestMaterial(t *testing.T) {
 	f("", "")
 }
 
-func FuzzIDoc(f *testing.F) { fuzzDecoder(f, "idoc") }
+func FuzzIDoc(f *testing.F) {
+	fuzz(f, "idoc", &Options{}, &Options{Location: "0421", PartBytesMax: 1 << 10, LinesMax: 3})
+}

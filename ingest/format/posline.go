@@ -71,7 +71,7 @@ func (p *posLog) lines(sold *element) ([]posLine, *Refusal) {
 				ln.condition = posCondition(moved)
 			} else {
 				ln.reservation = firstOf(posOrder(moved), posOrder(item), order)
-				if ln.reservation != "" && !plain(ln.reservation, nameBytesMax) {
+				if ln.reservation != "" && !plainName(ln.reservation, nameBytesMax) {
 					return nil, &Refusal{Field: indexed("LineItem", n) + "/CustomerOrderID", Value: cut(ln.reservation, 64), Why: wantName}
 				}
 			}
@@ -99,7 +99,7 @@ func (p *posLog) line(item, moved *element) (*posLine, *Refusal) {
 		return nil, nil
 	}
 	sku := firstOf(moved.value("ItemID"), moved.value("POSIdentity", "POSItemID"), moved.value("AlternativeItem", "ItemID"))
-	if !plain(sku, nameBytesMax) {
+	if !plainName(sku, nameBytesMax) {
 		return nil, &Refusal{Field: "ItemID", Value: cut(sku, 64), Why: wantName}
 	}
 	quantity, bad := posQuantity(moved.first("Quantity"))
@@ -194,10 +194,6 @@ func netted(lines []posLine) []posLine {
 
 // tillEvents are the lines' events without names, in the order in which the lines first need them.
 func tillEvents(lines []posLine, o *Options) []Event {
-	linesMax := o.LinesMax
-	if linesMax <= 0 {
-		linesMax = linesMaxDefault
-	}
 	type group struct {
 		in          bool
 		reservation string
@@ -207,7 +203,7 @@ func tillEvents(lines []posLine, o *Options) []Event {
 	for _, ln := range lines {
 		g := group{ln.in, ln.reservation}
 		i, ok := at[g]
-		if !ok || len(events[i].Lines) == linesMax {
+		if !ok || len(events[i].Lines) == o.linesMax() {
 			i = len(events)
 			at[g] = i
 			events = append(events, Event{Type: "pos.sale", Reservation: ln.reservation})
@@ -219,8 +215,6 @@ func tillEvents(lines []posLine, o *Options) []Event {
 	}
 	return events
 }
-
-const linesMaxDefault = 10_000
 
 // firstOf is the first text that is not empty.
 func firstOf(texts ...string) string {

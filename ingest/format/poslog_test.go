@@ -162,39 +162,9 @@ func TestPOSNames(t *testing.T) {
 	}
 }
 
-// fuzzDecoder seeds with the format's testdata and holds what every decoder promises.
-func fuzzDecoder(f *testing.F, format string) {
-	files, err := filepath.Glob("testdata/" + format + "/*")
-	if err != nil || len(files) == 0 {
-		f.Fatal(files, err)
-	}
-	for _, file := range files {
-		if strings.HasSuffix(file, ".golden") || strings.HasSuffix(file, ".options.json") {
-			continue
-		}
-		content, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(content, "")
-		f.Add(content, "offset")
-	}
-	decode := Named(format)
-	f.Fuzz(func(t *testing.T, content []byte, void string) {
-		o := &Options{Void: void, Location: "0421", PartBytesMax: 1 << 16, LinesMax: 3}
-		var first, again written
-		errFirst := decode(bytes.NewReader(content), o, &first)
-		errAgain := decode(bytes.NewReader(content), o, &again)
-		if first.String() != again.String() || (errFirst == nil) != (errAgain == nil) {
-			t.Errorf("read twice it gives two things:\n%s\n%s", &first, &again)
-		}
-		if refusal, ok := errFirst.(*Refusal); errFirst != nil && (!ok || refusal.Why == "") {
-			t.Errorf("an error that is not a refusal: %v", errFirst)
-		}
-	})
+func FuzzPOSLog(f *testing.F) {
+	fuzz(f, "poslog", &Options{}, &Options{Void: "offset", Location: "0421", PartBytesMax: 1 << 10, LinesMax: 3})
 }
-
-func FuzzPOSLog(f *testing.F) { fuzzDecoder(f, "poslog") }
 
 func BenchmarkPOSLog(b *testing.B) {
 	content, err := os.ReadFile("testdata/poslog/day.xml")

@@ -24,17 +24,14 @@ type posJSON struct {
 }
 
 func (p *posLog) decodeJSON(r *bufio.Reader) error {
-	j := &posJSON{p: p, partBytesMax: p.o.PartBytesMax}
-	if j.partBytesMax <= 0 {
-		j.partBytesMax = xmlPartBytesMax
-	}
+	j := &posJSON{p: p, partBytesMax: p.o.partBytesMax()}
 	j.in = &jsonBytes{r: r, max: j.partBytesMax}
 	j.dec = json.NewDecoder(j.in)
 	j.dec.UseNumber()
 	for {
 		tok, err := j.token()
 		if err == io.EOF && !j.known {
-			return j.refusal("want an object with the member POSLog or Transaction")
+			return j.refusal("an object with the member POSLog or Transaction")
 		}
 		if err == io.EOF {
 			return nil
@@ -98,9 +95,9 @@ func (p *jsonPart) value(e *element, name string, tok json.Token) error {
 	switch {
 	case p.bad != nil:
 	case p.j.depth > xmlDepthMax:
-		p.bad = &Refusal{Why: fmt.Sprintf("members are nested deeper than %d", xmlDepthMax)}
+		p.bad = &Refusal{Why: fmt.Sprintf("at most %d objects and arrays within each other", xmlDepthMax)}
 	case p.j.dec.InputOffset()-p.begin > int64(p.j.partBytesMax):
-		p.bad = &Refusal{Why: fmt.Sprintf("at most %d bytes are taken", p.j.partBytesMax)}
+		p.bad = &Refusal{Why: fmt.Sprintf("at most %d bytes", p.j.partBytesMax)}
 	}
 	isText := name == "$" || name == "#text" || name == "Value"
 	if p.bad != nil || !isText && !posKept[name] {
@@ -177,7 +174,7 @@ func (j *posJSON) skip(tok json.Token) error {
 func (j *posJSON) inside() (json.Token, error) {
 	tok, err := j.token()
 	if err == io.EOF {
-		return nil, j.refusal("the file ends within an object or array")
+		return nil, j.refusal("the rest of an object or array: the file ends within it")
 	}
 	return tok, err
 }
@@ -190,18 +187,20 @@ func (j *posJSON) token() (json.Token, error) {
 	case err == io.EOF:
 		return nil, err
 	case err == io.ErrUnexpectedEOF:
-		return nil, j.refusal("the file ends within an object or array")
+		return nil, j.refusal("the rest of an object or array: the file ends within it")
 	case errors.Is(err, errTokenBytes):
-		return nil, j.refusal(fmt.Sprintf("%v, over %d bytes", err, j.in.max))
+		return nil, j.refusal(fmt.Sprintf("at most %d bytes of one text", j.in.max))
 	case j.in.err != nil:
 		return nil, fmt.Errorf("read JSON: %w", err)
 	default:
-		return nil, j.refusal("not JSON: " + cut(err.Error(), 200))
+		bad := j.refusal("JSON")
+		bad.Value = cut(err.Error(), 64)
+		return nil, bad
 	}
 	switch tok {
 	case json.Delim('{'), json.Delim('['):
 		if j.depth++; j.depth > xmlSkipDepthMax {
-			return nil, j.refusal(fmt.Sprintf("members are nested deeper than %d", xmlDepthMax))
+			return nil, j.refusal(fmt.Sprintf("at most %d objects and arrays within each other", xmlDepthMax))
 		}
 	case json.Delim('}'), json.Delim(']'):
 		j.depth--
@@ -209,8 +208,9 @@ func (j *posJSON) token() (json.Token, error) {
 	return tok, nil
 }
 
+// refusal names the byte up to which all was well.
 func (j *posJSON) refusal(why string) *Refusal {
-	return &Refusal{Place: Place{"byte", int(j.dec.InputOffset())}, Why: why}
+	return &Refusal{Place: Place{"byte", int(j.dec.InputOffset()) + 1}, Why: why}
 }
 
 // jsonBytes bounds what the decoder reads for one token, and so what it keeps.

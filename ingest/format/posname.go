@@ -53,9 +53,9 @@ const (
 )
 
 // namePart says whether s can be a part of an id: with a / in it two ids could be one.
-func namePart(s string) bool { return plain(s, 64) && !strings.Contains(s, "/") }
+func namePart(s string) bool { return plainName(s, 64) && !strings.Contains(s, "/") }
 
-// plain says whether s is a name as the contract wants them.
-func plain(s string, bytesMax int) bool {
+// plainName says whether s is a name as the contract wants them.
+func plainName(s string, bytesMax int) bool {
 	return s != "" && len(s) <= bytesMax && strings.IndexFunc(s, unicode.IsControl) < 0
 }

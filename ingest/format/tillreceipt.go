@@ -44,7 +44,7 @@ func (d *idocs) receipt(top *element) ([]Event, *Refusal) {
 }
 
 func receiptLine(e *element) (ln posLine, bad *Refusal) {
-	if ln.sku = material(e.value("ARTNR")); !plain(ln.sku, nameBytesMax) {
+	if ln.sku = material(e.value("ARTNR")); !plainName(ln.sku, nameBytesMax) {
 		return ln, &Refusal{Field: "ARTNR", Value: cut(ln.sku, 64), Why: wantName}
 	}
 	switch sign := e.value("VORZEICHEN"); sign {

@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	xmlPartBytesMax = 1 << 20 // where Options say nothing
 	xmlDepthMax     = 64
 	xmlSkipDepthMax = 1024 // while a part that is too deep is passed over
 )
@@ -33,10 +32,7 @@ type xmlReader struct {
 }
 
 func newXMLReader(r *bufio.Reader, o *Options, unit string, keep map[string]bool) *xmlReader {
-	x := &xmlReader{keep: keep, unit: unit, partBytesMax: o.PartBytesMax}
-	if x.partBytesMax <= 0 {
-		x.partBytesMax = xmlPartBytesMax
-	}
+	x := &xmlReader{keep: keep, unit: unit, partBytesMax: o.partBytesMax()}
 	x.in = &tokenBytes{r: r, max: x.partBytesMax}
 	x.dec = xml.NewDecoder(x.in)
 	declared := false
@@ -90,7 +86,7 @@ func (x *xmlReader) part() (top *element, bad *Refusal, err error) {
 			return nil, nil, err
 		}
 		if bad == nil && x.dec.InputOffset()-begin > int64(x.partBytesMax) {
-			bad = &Refusal{Place: x.place(), Why: fmt.Sprintf("at most %d bytes are taken", x.partBytesMax), Raw: top.raw()}
+			bad = &Refusal{Place: x.place(), Why: fmt.Sprintf("at most %d bytes", x.partBytesMax), Raw: top.raw()}
 		}
 		in := open[len(open)-1]
 		switch t := tok.(type) {
@@ -159,15 +155,15 @@ func (x *xmlReader) fail(err error) error {
 	case errors.As(err, &refused):
 		return refused
 	case errors.Is(err, errTokenBytes):
-		return &Refusal{Place: x.line(), Why: fmt.Sprintf("%v, over %d bytes", err, x.in.max)}
+		return &Refusal{Place: x.line(), Why: fmt.Sprintf("at most %d bytes of one tag or text", x.in.max)}
 	case x.in.err != nil && x.in.err != io.EOF:
 		return fmt.Errorf("read XML: %w", x.in.err)
 	case errors.As(err, &syntax) && syntax.Msg == "unexpected EOF":
-		return &Refusal{Place: x.line(), Why: "the file ends within an element"}
+		return &Refusal{Place: x.line(), Why: "the rest of an element: the file ends within it"}
 	case errors.As(err, &syntax):
-		return &Refusal{Place: x.line(), Why: "not XML: " + cut(syntax.Msg, 200)}
+		return &Refusal{Place: x.line(), Why: "XML", Value: cut(syntax.Msg, 64)}
 	}
-	return &Refusal{Place: x.line(), Why: cut(strings.TrimPrefix(err.Error(), "xml: "), 200)}
+	return &Refusal{Place: x.line(), Why: "XML", Value: cut(strings.TrimPrefix(err.Error(), "xml: "), 64)}
 }
 
 func (x *xmlReader) place() Place { return Place{x.unit, x.n} }
@@ -178,7 +174,7 @@ func (x *xmlReader) line() Place {
 }
 
 func (x *xmlReader) tooDeep(at Place) *Refusal {
-	return &Refusal{Place: at, Why: fmt.Sprintf("elements are nested deeper than %d", xmlDepthMax)}
+	return &Refusal{Place: at, Why: fmt.Sprintf("at most %d elements within each other", xmlDepthMax)}
 }
 
 var errTokenBytes = errors.New("a tag or text is too long")

@@ -1,0 +1,168 @@
+package ingest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/klauspost/compress/gzip"
+
+	"onhand/ingest/format"
+	"onhand/ledger"
+)
+
+// ErrTooManyRefused ends an import: something is wrong with all of the file, or the
+// catalogue is not there yet.
+var ErrTooManyRefused = errors.New("too much of the file is refused")
+
+// importRefusedMax is how many refusals one import can have; each is kept in memory until it is answered.
+const importRefusedMax = 100_000
+
+// Import is one file, or body, of a source that is read into the ledger.
+type Import struct {
+	Source Source
+	Read   atomic.Int64 // bytes of the file, as they came
+	Lines  atomic.Int64 // that were judged
+
+	Done    Translated    // when Run has returned
+	Refused []RefusedPart // likewise
+}
+
+// eventsAhead is how many events are decoded before they are applied.
+const eventsAhead = 4
+
+// Run reads all of r, which may be compressed by gzip, and returns when what it took is
+// durable. The same file again changes nothing, so one that was cut short is read again.
+// The error is a *format.Refusal where the file could not be read to its end, or wraps
+// ErrTooManyRefused; what stands before that place was taken all the same.
+func (i *Import) Run(ctx context.Context, a *Applier, r io.Reader) error {
+	in := bufio.NewReaderSize(&countingReader{r, &i.Read}, 256<<10)
+	text := io.Reader(in)
+	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" {
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return brokenGzip(err)
+		}
+		defer z.Close()
+		text = z
+	}
+	d := a.decoders.Get().(*decoder)
+	defer a.decoders.Put(d)
+	t := &translator{decoder: d, source: &i.Source, take: i.take(ctx, a.ledger), refused: i.refuse}
+	err := i.pipe(ctx, text, t)
+	i.Done = t.done
+	var bad *format.Refusal
+	if errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = brokenGzip(err)
+	}
+	if err != nil && !errors.As(err, &bad) && !errors.Is(err, ErrTooManyRefused) {
+		return err
+	}
+	return errors.Join(err, a.ledger.Wait(t.done.Seq))
+}
+
+func brokenGzip(err error) error {
+	return &format.Refusal{Place: format.Place{Unit: "file", N: 1}, Field: "gzip", Value: err.Error(), Why: "a stream that is whole"}
+}
+
+// pipe lets one goroutine decode and this one apply.
+func (i *Import) pipe(ctx context.Context, text io.Reader, t *translator) error {
+	ctx, cancel := context.WithCancel(ctx)
+	found := &pipeSink{ctx: ctx, out: make(chan any, eventsAhead)}
+	var decoding sync.WaitGroup
+	var readErr error
+	decoding.Go(func() {
+		defer close(found.out)
+		readErr = format.Named(i.Source.Format)(text, &i.Source.Options, found)
+	})
+	defer decoding.Wait()
+	defer cancel()
+	for part := range found.out {
+		var err error
+		switch part := part.(type) {
+		case *format.Event:
+			err = t.Event(part)
+		case *format.Period:
+			err = t.Period(part)
+		case *format.Refusal:
+			err = t.Refused(part)
+		}
+		i.Lines.Store(int64(t.done.Lines))
+		if err != nil {
+			return err
+		}
+	}
+	return readErr
+}
+
+// take waits for room in the ledger, once and again.
+func (i *Import) take(ctx context.Context, l *ledger.Ledger) func(func() error) error {
+	return func(submit func() error) error {
+		for {
+			err := submit()
+			if !errors.Is(err, ledger.ErrOverloaded) {
+				return err
+			}
+			if err := errors.Join(ctx.Err(), l.WaitRoom()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (i *Import) refuse(p *RefusedPart) error {
+	if len(i.Refused) == importRefusedMax {
+		return fmt.Errorf("%w: more than %d rows or events", ErrTooManyRefused, importRefusedMax)
+	}
+	i.Refused = append(i.Refused, *p)
+	return nil
+}
+
+// pipeSink hands on copies of what a decoder finds.
+type pipeSink struct {
+	ctx context.Context
+	out chan any
+}
+
+func (s *pipeSink) send(part any) error {
+	select {
+	case s.out <- part:
+		return nil
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+}
+
+func (s *pipeSink) Event(e *format.Event) error {
+	c := *e
+	c.Lines = slices.Clone(e.Lines)
+	c.Data, c.Raw = slices.Clone(e.Data), slices.Clone(e.Raw)
+	return s.send(&c)
+}
+
+func (s *pipeSink) Period(p *format.Period) error {
+	c := *p
+	return s.send(&c)
+}
+
+func (s *pipeSink) Refused(r *format.Refusal) error {
+	c := *r
+	c.Raw = nil // nobody keeps it: who imports has the file
+	return s.send(&c)
+}
+
+type countingReader struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}

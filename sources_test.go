@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// spoken is a file in a source's own format, and what it must come to.
+type spoken struct {
+	source string // its entry in --sources, without source and topic
+	file   string // under ingest/format/testdata
+	know   string // locations and SKUs that master data has, "l:0421 s:85123A"
+	want   string // "0421/85123A=14 …": on hand by location and SKU
+}
+
+// TestSourcesThroughKafka gives one file of each format to the topic of a source that
+// speaks it, and asks the API what is there then.
+func TestSourcesThroughKafka(t *testing.T) {
+	all := []spoken{
+		{`"format":"csv"`, "csv/snapshot.csv", "l:0421 l:0422 s:85123A s:22423 s:71053", "0421/85123A=14 0421/71053=7 0422/85123A=3"},
+		{`"format":"csv","type":"wms.receipt"`, "csv/receipts.csv", "l:0421 s:a s:b", "0421/a=5 0421/b=2"},
+	}
+	for i, s := range all {
+		t.Run(s.file, func(t *testing.T) {
+			config := filepath.Join(t.TempDir(), "sources.json")
+			spec := fmt.Sprintf(`{"sources":[{"source":"own/%d","topic":"own.format",%s}]}`, i, s.source)
+			if err := os.WriteFile(config, []byte(spec), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			content, err := os.ReadFile(filepath.Join("ingest/format/testdata", s.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := start(t, t.TempDir(), "--sources", config, "--event-retention", "175200h")
+			p.know(s.know)
+			p.produce("own.format", string(content))
+			p.holds(s.want)
+			p.produce("own.format", string(content))
+			p.produce("own.format", "?") // what is no file at all shows that all before it was read
+			eventually(t, "the letter of what is no file is there", func() error {
+				if _, b := p.get("/v1/dead-letters"); !strings.Contains(string(b), `"topic":"own.format"`) || !strings.Contains(string(b), `"raw":"?"`) {
+					return fmt.Errorf("%s", b)
+				}
+				return nil
+			})
+			p.holds(s.want)
+			p.stop()
+		})
+	}
+}
+
+// produce writes a record to one partition of a topic.
+func (p *process) produce(topic, value string) {
+	p.t.Helper()
+	w := producer(p.kafka, topic)
+	defer w.Close()
+	if err := w.WriteMessages(context.Background(), kafka.Message{Key: []byte("0421"), Value: []byte(value)}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// know makes locations and SKUs known, "l:0421 s:85123A".
+func (p *process) know(codes string) {
+	p.t.Helper()
+	for _, c := range strings.Fields(codes) {
+		kind, code, _ := strings.Cut(c, ":")
+		path := "/v1/skus/"
+		if kind == "l" {
+			path = "/v1/locations/"
+		}
+		body := "{}"
+		if code, decimals, ok := strings.Cut(code, "."); ok {
+			p.must(200, "PUT", path+code, `{"decimals":`+decimals+`}`)
+			continue
+		}
+		p.must(200, "PUT", path+code, body)
+	}
+}
+
+// holds waits until on hand is "0421/85123A=14 …".
+func (p *process) holds(want string) {
+	p.t.Helper()
+	for _, w := range strings.Fields(want) {
+		position, figure, _ := strings.Cut(w, "=")
+		location, sku, _ := strings.Cut(position, "/")
+		eventually(p.t, w, func() error {
+			_, b := p.get("/v1/availability/" + sku + "?location=" + location)
+			if !strings.Contains(string(b), `"on_hand":`+figure+`,`) {
+				return fmt.Errorf("%s", b)
+			}
+			return nil
+		})
+	}
+}
+
+// TestImportFromTheCommandLine is what a new user does: a file is imported, a code that
+// nobody knows is found, made known, and the file's figure is there.
+func TestImportFromTheCommandLine(t *testing.T) {
+	bin, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, t.TempDir())
+	file := filepath.Join(t.TempDir(), "stock.csv")
+	if err := os.WriteFile(file, []byte("store,article,stock\n0421,85123A,14\n0421,22423,3\n0421,71053,many\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.know("l:0421 s:85123A s:71053")
+	run := func(code int, args ...string) string {
+		t.Helper()
+		out, err := exec.Command(bin, append([]string{"import", "--http", p.url}, args...)...).CombinedOutput()
+		if got := exitCode(err); got != code {
+			t.Fatalf("%v: exit %d, want %d: %s", args, got, code, out)
+		}
+		return string(out)
+	}
+	columns := []string{"--column", "location=store", "--column", "sku=article", "--column", "quantity=stock", file}
+	out := run(1, columns...)
+	if want := "csv from import: 2 lines in 1 events, 1 taken, 0 there already, 2 refused"; !strings.Contains(out, want) {
+		t.Errorf("it says %s", out)
+	}
+	report, err := os.ReadFile(file + ".refused.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`line,4,quantity,many,invalid-event,"line 4: quantity: want a number, got ""many""",false`, `line,3,,,unknown-sku,`} {
+		if !strings.Contains(string(report), want) {
+			t.Errorf("the report has no %s:\n%s", want, report)
+		}
+	}
+	if _, b := p.get("/v1/dead-letters"); !strings.Contains(string(b), "22423") {
+		t.Errorf("no letter names the code: %s", b)
+	}
+	p.know("s:22423")
+	p.holds("0421/85123A=14 0421/22423=3")
+	eventually(t, "the letter is gone", func() error {
+		if _, b := p.get("/v1/dead-letters"); strings.Contains(string(b), "22423") {
+			return fmt.Errorf("%s", b)
+		}
+		return nil
+	})
+	if out := run(1, "--format", "cloudevents", file); !strings.Contains(out, "want an object") {
+		t.Errorf("of a file that is something else it says %s", out)
+	}
+	if out := run(2, file+".gone"); !strings.Contains(out, "gone") {
+		t.Errorf("of a file that is not there it says %s", out)
+	}
+	p.stop()
+}
+
+func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	if e, ok := err.(*exec.ExitError); ok {
+		return e.ExitCode()
+	}
+	return -1
+}
