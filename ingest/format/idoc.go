@@ -66,6 +66,9 @@ func (d *idocs) element(name string) error {
 		d.x.n++
 		d.control, d.leftOut, d.receipts, d.movements = nil, false, 0, 0
 	case "EDI_DC40", "E1WPB01", "E1MBGMCR":
+		if d.x.n == 0 { // no IDoc's: a file without any is refused at its end
+			return nil
+		}
 		switch name {
 		case "E1WPB01":
 			d.receipts++
