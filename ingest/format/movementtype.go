@@ -1,6 +1,9 @@
 package format
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // movementType is what SAP's movement type does to a plant's stock.
 type movementType struct {
@@ -82,26 +85,39 @@ var movementTypes = map[string]movementType{
 	"707": {event: wmsAdjustment, condition: quarantine}, "708": {event: wmsAdjustment, minus: true, condition: quarantine},
 }
 
-// movementType finds what code does. Options.Movement comes first: "wms.receipt",
-// "wms.shipment", "pos.sale", "pos.return", "wms.adjustment:+", "wms.adjustment:-", or
-// "none" for what moves nothing here.
+// movementType finds what code does, in Options.Movement before the table.
 func (o *Options) movementType(code string) (movementType, *Refusal) {
-	said, ok := o.Movement[code]
+	m, ok := movementTypes[code]
+	want := "a movement type that is known or configured"
+	if said, configured := o.Movement[code]; configured {
+		m, ok = configuredMovement(said)
+		want = "it configured as " + wantMovement + ", not " + cut(said, 64)
+	}
 	if !ok {
-		m, ok := movementTypes[code]
-		if !ok {
-			return m, &Refusal{Field: "MOVE_TYPE", Value: cut(code, 64), Why: "a movement type that is known or configured"}
-		}
-		return m, nil
+		return m, &Refusal{Field: "MOVE_TYPE", Value: cut(code, 64), Why: want}
 	}
-	event, sign, _ := strings.Cut(said, ":")
-	switch {
-	case said == "none":
-		return movementType{}, nil
-	case event == wmsAdjustment && (sign == "+" || sign == "-"):
-		return movementType{event: event, minus: sign == "-"}, nil
-	case said == wmsReceipt || said == wmsShipment || said == "pos.sale" || said == "pos.return":
-		return movementType{event: said}, nil
+	return m, nil
+}
+
+const wantMovement = "wms.receipt, wms.shipment, wms.adjustment:+, wms.adjustment:-, pos.sale, pos.return or none"
+
+// CheckMovement says what is wrong with a value of Options.Movement: it is a type of event,
+// with the sign of a wms.adjustment behind a colon, or "none" for what moves nothing here.
+func CheckMovement(said string) error {
+	if _, ok := configuredMovement(said); !ok {
+		return fmt.Errorf("want %s, got %q", wantMovement, said)
 	}
-	return movementType{}, &Refusal{Field: "MOVE_TYPE", Value: cut(code, 64), Why: "a type of event in the configuration, not " + cut(said, 64)}
+	return nil
+}
+
+func configuredMovement(said string) (m movementType, ok bool) {
+	switch said {
+	case "none":
+		return movementType{}, true
+	case wmsAdjustment + ":+", wmsAdjustment + ":-":
+		return movementType{event: wmsAdjustment, minus: strings.HasSuffix(said, "-")}, true
+	case wmsReceipt, wmsShipment, "pos.sale", "pos.return":
+		return movementType{event: said}, true
+	}
+	return movementType{}, false
 }
