@@ -133,6 +133,9 @@ func (r *request) putLocation() {
 		r.fail(err)
 		return
 	}
+	if id, ok := r.s.Ledger.LookupLocation([]byte(id)); ok { // with aliases that others have set
+		info, _ = r.s.Ledger.LocationInfo(id)
+	}
 	r.out = appendLocation(r.out[:0], &info, res.Seq)
 	r.answer(200, r.out)
 }
@@ -155,6 +158,9 @@ func (r *request) putSKU() {
 	if err != nil {
 		r.fail(err)
 		return
+	}
+	if id, ok := r.s.Ledger.LookupSKU([]byte(id)); ok {
+		info, _ = r.s.Ledger.SKUInfo(id)
 	}
 	r.out = appendSKU(r.out[:0], &info, res.Seq)
 	r.answer(200, r.out)

@@ -43,6 +43,8 @@ var routes = []route{
 	at("/v1/locations/*", "GET", (*request).getLocation, "PUT", (*request).putLocation, "DELETE", (*request).deleteLocation),
 	at("/v1/skus", "GET", (*request).listSKUs),
 	at("/v1/skus/*", "GET", (*request).getSKU, "PUT", (*request).putSKU, "DELETE", (*request).deleteSKU),
+	at("/v1/aliases", "GET", (*request).listAliases, "POST", (*request).postAlias),
+	at("/v1/aliases/*/*", "GET", (*request).getAlias, "PUT", (*request).putAlias, "DELETE", (*request).deleteAlias),
 	at("/v1/policies/safety-stock", "GET", (*request).getSafety, "PUT", (*request).putSafety, "PATCH", (*request).patchSafety),
 	openAt("/metrics", (*request).getMetrics),
 	openAt("/healthz", (*request).getHealth),

@@ -10,6 +10,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/zeebo/xxh3"
@@ -20,6 +21,10 @@ import (
 // Applier turns what sources send into commands of the ledger. All methods may be
 // called from many goroutines.
 type Applier struct {
+	// Systems are whose codes sources use, where that is not what stands before the first
+	// slash of their name. It is set before the first event.
+	Systems map[string]string
+
 	ledger   *ledger.Ledger
 	decoders sync.Pool // *decoder
 }
@@ -27,9 +32,11 @@ type Applier struct {
 // NewApplier makes an applier of events to l.
 func NewApplier(l *ledger.Ledger) *Applier {
 	a := &Applier{ledger: l}
-	a.decoders.New = func() any { return &decoder{ledger: l} }
+	a.decoders.New = func() any { return a.decoder() }
 	return a
 }
+
+func (a *Applier) decoder() *decoder { return &decoder{ledger: a.ledger, systems: a.Systems} }
 
 // Submit applies one event and returns before it is durable: ledger.Wait for the
 // result's Seq, which for a duplicate is that of the first. value is the event
@@ -96,6 +103,7 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 		return ledger.Result{}, refuse(ledger.TooOld, "it happened %s before it came, and names of events are kept for %s",
 			days(now-min(d.time, d.moment)), days(keep))
 	}
+	d.system = d.ledger.System(d.systemName())
 	switch d.kind {
 	case kindItem:
 		return d.ledger.Submit(ledger.PutSKU{Info: d.item, Now: now, Name: name})
@@ -116,6 +124,16 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 	default:
 		return d.submitMovement(name, now)
 	}
+}
+
+// systemName is whose codes the event's source uses.
+func (d *decoder) systemName() string {
+	source := d.intern(d.source)
+	if s, ok := d.systems[source]; ok {
+		return s
+	}
+	system, _, _ := strings.Cut(source, "/")
+	return system
 }
 
 // recall finds an event that was applied under this name; its pointer is never nil with an error.

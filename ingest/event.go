@@ -56,6 +56,9 @@ type decoder struct {
 	exceptions []ledger.Exception
 	change     ledger.InboundChange
 	sources    map[string]string
+
+	systems map[string]string // of sources, where it is not what their name begins with
+	system  *ledger.System    // whose codes the event has; nil: nobody has any of it
 }
 
 func (d *decoder) reset() {

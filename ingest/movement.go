@@ -50,7 +50,7 @@ func (d *decoder) nameDocument(now ledger.Millis) error {
 		d.change.Op = ledger.InboundTransferReceipt
 	case kindTransfer:
 		d.change.Op = ledger.InboundShipped
-		to, added, err := d.ledger.ResolveLocation(d.to, now)
+		to, added, err := d.ledger.ResolveLocation(d.system, d.to, now)
 		if err != nil {
 			return at("to", err)
 		}

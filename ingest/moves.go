@@ -12,7 +12,7 @@ func (d *decoder) explain(letter *ledger.DeadLetter, refused *ledger.Refused) {
 	if refused.Code != ledger.UnknownSKU && refused.Code != ledger.IdempotencyMismatch || d.kind < kindSale || d.kind > kindAdjustment {
 		return
 	}
-	loc, known := d.ledger.LookupLocation(d.location)
+	loc, known := d.ledger.FindLocation(d.system, d.location)
 	if !known {
 		return
 	}
@@ -20,7 +20,7 @@ func (d *decoder) explain(letter *ledger.DeadLetter, refused *ledger.Refused) {
 	sums := make(map[ledger.SKU]int64)
 	for i := range d.lines[:min(len(d.lines), movesMax)] {
 		ln := &d.lines[i]
-		sku, known := d.ledger.LookupSKU(ln.sku)
+		sku, known := d.ledger.FindSKU(d.system, ln.sku)
 		if !known || ln.quantity.Overflow {
 			continue
 		}

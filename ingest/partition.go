@@ -26,7 +26,7 @@ type partition struct {
 }
 
 func newPartition(c *Consumer, at topicPartition) *partition {
-	p := &partition{c: c, topicPartition: at, decoder: &decoder{ledger: c.Ledger}}
+	p := &partition{c: c, topicPartition: at, decoder: c.Applier.decoder()}
 	p.status = PartitionStatus{Topic: at.topic, Partition: at.partition, State: Starting}
 	c.metrics.NewGauge(fmt.Sprintf(`onhand_ingest_lag_records{topic="%s",partition="%d"}`, at.topic, at.partition), func() float64 {
 		return float64(p.Status().LagRecords)
@@ -49,6 +49,9 @@ func (p *partition) say(state State, err error) {
 	if err != nil {
 		text = err.Error()
 	}
+	if state == Stopped {
+		partitionsStopped.Inc() // before anyone can see that it is
+	}
 	p.mu.Lock()
 	changed := p.status.State != state
 	p.status.State, p.status.Err = state, text
@@ -56,7 +59,6 @@ func (p *partition) say(state State, err error) {
 	log := slog.With("topic", p.topic, "partition", p.partition)
 	switch {
 	case state == Stopped:
-		partitionsStopped.Inc()
 		log.Error("kafka: partition stopped, nothing was skipped", "error", text)
 	case changed && err != nil:
 		log.Warn("kafka: partition waits", "error", text)

@@ -59,9 +59,9 @@ func (d *decoder) submitPolicy(name ledger.EventName, now ledger.Millis) (ledger
 		set = p.Rules
 	}
 	var err error
-	if c.Set, err = resolveRules(d.ledger, set); err != nil {
+	if c.Set, err = resolveRules(d.ledger, d.system, set); err != nil {
 		return ledger.Result{}, err
 	}
-	c.Remove = resolveRemovals(d.ledger, p.Remove)
+	c.Remove = resolveRemovals(d.ledger, d.system, p.Remove)
 	return d.ledger.Submit(c)
 }

@@ -77,7 +77,7 @@ func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
 	for i := range d.lines {
 		ln := &d.lines[i]
 		if ln.first == int32(i) {
-			ln.id, ln.known = d.ledger.LookupSKU(ln.sku)
+			ln.id, ln.known = d.ledger.FindSKU(d.system, ln.sku)
 		} else {
 			ln.id, ln.known = d.lines[ln.first].id, d.lines[ln.first].known
 		}
@@ -93,7 +93,7 @@ func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
 	if err := d.checkSums(); err != nil {
 		return 0, err
 	}
-	loc, added, err := d.ledger.ResolveLocation(d.location, now)
+	loc, added, err := d.ledger.ResolveLocation(d.system, d.location, now)
 	if err != nil {
 		return 0, at("location", err)
 	}
@@ -105,7 +105,7 @@ func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
 		if ln.known {
 			continue
 		}
-		if ln.id, added, err = d.ledger.ResolveSKU(ln.sku, now); err != nil {
+		if ln.id, added, err = d.ledger.ResolveSKU(d.system, ln.sku, now); err != nil {
 			return 0, at(ln.path()+".sku", err)
 		}
 		if added {

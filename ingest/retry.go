@@ -93,13 +93,21 @@ func (t *Retrier) heed(ctx context.Context, e *ledger.Entry) error {
 		if err := json.Unmarshal(e.Payload, &info); err != nil {
 			return fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
-		return t.arrived(ctx, missing{ledger.UnknownSKU, info.SKU})
+		for _, code := range info.Codes() {
+			if err := t.arrived(ctx, missing{ledger.UnknownSKU, code}); err != nil {
+				return err
+			}
+		}
 	case ledger.KindLocation:
 		var info ledger.LocationInfo
 		if err := json.Unmarshal(e.Payload, &info); err != nil {
 			return fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
-		return t.arrived(ctx, missing{ledger.UnknownLocation, info.Location})
+		for _, code := range info.Codes() {
+			if err := t.arrived(ctx, missing{ledger.UnknownLocation, code}); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

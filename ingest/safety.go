@@ -120,10 +120,10 @@ func DistinctRules(set, remove []Rule) error {
 // ResolveRules finds the SKUs and locations that rules name. What master data does
 // not know is added where the catalogue is open, else refused with UnknownSKU or UnknownLocation.
 func (a *Applier) ResolveRules(rules []Rule) ([]ledger.SafetyRule, error) {
-	return resolveRules(a.ledger, rules)
+	return resolveRules(a.ledger, nil, rules)
 }
 
-func resolveRules(l *ledger.Ledger, rules []Rule) ([]ledger.SafetyRule, error) {
+func resolveRules(l *ledger.Ledger, s *ledger.System, rules []Rule) ([]ledger.SafetyRule, error) {
 	now := l.Now()
 	out := make([]ledger.SafetyRule, len(rules))
 	for i := range rules {
@@ -131,10 +131,10 @@ func resolveRules(l *ledger.Ledger, rules []Rule) ([]ledger.SafetyRule, error) {
 		o := ledger.SafetyRule{Category: r.Category, Units: r.Units, None: r.None}
 		var err error
 		if r.SKU != "" {
-			o.SKU, _, err = l.ResolveSKU([]byte(r.SKU), now)
+			o.SKU, _, err = l.ResolveSKU(s, []byte(r.SKU), now)
 		}
 		if err == nil && r.Location != "" {
-			o.Location, _, err = l.ResolveLocation([]byte(r.Location), now)
+			o.Location, _, err = l.ResolveLocation(s, []byte(r.Location), now)
 		}
 		if err != nil {
 			return nil, at(fmt.Sprintf("rules[%d]", i), err)
@@ -156,20 +156,20 @@ func at(path string, err error) error {
 // ResolveRemovals is ResolveRules for rules to be removed: one that names what
 // nobody knows cannot be in force, so it is left out.
 func (a *Applier) ResolveRemovals(rules []Rule) []ledger.SafetyRule {
-	return resolveRemovals(a.ledger, rules)
+	return resolveRemovals(a.ledger, nil, rules)
 }
 
-func resolveRemovals(l *ledger.Ledger, rules []Rule) []ledger.SafetyRule {
+func resolveRemovals(l *ledger.Ledger, s *ledger.System, rules []Rule) []ledger.SafetyRule {
 	var out []ledger.SafetyRule
 	for i := range rules {
 		r := &rules[i]
 		o := ledger.SafetyRule{Category: r.Category}
 		known := true
 		if r.SKU != "" {
-			o.SKU, known = l.LookupSKU([]byte(r.SKU))
+			o.SKU, known = l.FindSKU(s, []byte(r.SKU))
 		}
 		if known && r.Location != "" {
-			o.Location, known = l.LookupLocation([]byte(r.Location))
+			o.Location, known = l.FindLocation(s, []byte(r.Location))
 		}
 		if known {
 			out = append(out, o)

@@ -11,8 +11,13 @@ type SKUInfo struct {
 	GTIN     string              `json:"gtin,omitempty"`
 	Category string              `json:"category,omitempty"`
 	Decimals int                 `json:"decimals"`
-	Aliases  map[string][]string `json:"aliases,omitempty"`
+	Aliases  map[string][]string `json:"aliases,omitempty"` // codes by system
+	Owner    string              `json:"owner,omitempty"`   // the source that may change these, ByCall for none; the ledger sets it
+	Others   otherOwners         `json:"others,omitempty"`  // of those that another may change
 }
+
+// otherOwners are owners of aliases by system and code.
+type otherOwners = map[string]map[string]string
 
 // LocationInfo is the master data of one location, as PUT and as kept.
 type LocationInfo struct {
@@ -26,7 +31,9 @@ type LocationInfo struct {
 	Ships    bool                `json:"ships"`
 	Active   bool                `json:"active"`
 	Pickup   *Pickup             `json:"pickup,omitempty"`
-	Aliases  map[string][]string `json:"aliases,omitempty"`
+	Aliases  map[string][]string `json:"aliases,omitempty"` // as in SKUInfo
+	Owner    string              `json:"owner,omitempty"`
+	Others   otherOwners         `json:"others,omitempty"`
 }
 
 // Pickup says when a location hands over what was collected. Spans are
@@ -153,6 +160,7 @@ type catalogue struct {
 	put       sync.Mutex // one change of master data or rules at a time
 	skus      registry[SKUInfo]
 	locations registry[LocationInfo]
+	systems   systems
 
 	catMu      sync.RWMutex
 	categories map[string]uint32
@@ -162,6 +170,7 @@ type catalogue struct {
 }
 
 func (c *catalogue) init() {
+	c.systems.init()
 	c.skus.init(func(s *SKUInfo) traits { return traits(s.Decimals) << traitDecimals })
 	c.locations.init(func(l *LocationInfo) traits {
 		if l.Active {
@@ -215,10 +224,10 @@ func (l *Ledger) LookupLocation(name []byte) (Location, bool) {
 	return Location(id), true
 }
 
-// ResolveSKU is LookupSKU which, with an open catalogue, adds the name on sight.
+// ResolveSKU is FindSKU which, with an open catalogue, adds the name on sight.
 // added says that it did; the event that named it carries the exception.
-func (l *Ledger) ResolveSKU(name []byte, now Millis) (id SKU, added bool, err error) {
-	if id, ok := l.LookupSKU(name); ok {
+func (l *Ledger) ResolveSKU(s *System, name []byte, now Millis) (id SKU, added bool, err error) {
+	if id, ok := l.FindSKU(s, name); ok {
 		return id, false, nil
 	}
 	if !l.opts.OpenCatalogue {
@@ -232,9 +241,9 @@ func (l *Ledger) ResolveSKU(name []byte, now Millis) (id SKU, added bool, err er
 	return id, true, nil
 }
 
-// ResolveLocation is LookupLocation which, with an open catalogue, adds the name on sight.
-func (l *Ledger) ResolveLocation(name []byte, now Millis) (id Location, added bool, err error) {
-	if id, ok := l.LookupLocation(name); ok {
+// ResolveLocation is FindLocation which, with an open catalogue, adds the name on sight.
+func (l *Ledger) ResolveLocation(s *System, name []byte, now Millis) (id Location, added bool, err error) {
+	if id, ok := l.FindLocation(s, name); ok {
 		return id, false, nil
 	}
 	if !l.opts.OpenCatalogue {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -15,6 +16,8 @@ type PutSKU struct {
 	OnSight bool // only if nobody knows it yet
 	Report  bool // enter it as an Unmapped exception: no event that named it will
 	Name    EventName
+
+	alias *PutAlias // only this changes
 }
 
 // PutLocation replaces the master data of a location, or makes it known.
@@ -24,6 +27,8 @@ type PutLocation struct {
 	OnSight bool
 	Report  bool
 	Name    EventName
+
+	alias *PutAlias
 }
 
 // DeleteSKU forgets a SKU; InUse while it has stock or reservations, or some is under way.
@@ -63,6 +68,19 @@ func (c PutSKU) apply(l *Ledger) (Result, error) {
 		return Result{}, refuse(InUse, fmt.Sprintf("decimals: cannot change from %d to %d while there is stock, or some is under way",
 			reg.get(id).info.Decimals, c.Info.Decimals))
 	}
+	had := owned{}
+	if known && !reg.get(id).deleted {
+		had = reg.get(id).info.owned()
+	}
+	has := had.replacedBy(cmp.Or(c.Name.Source, ByCall), c.Info.Aliases)
+	if c.alias != nil {
+		c.Info = reg.get(id).info // as it is now
+		has = c.alias.change(had)
+	}
+	c.Info.Aliases, c.Info.Owner, c.Info.Others = has.aliases, has.owner, has.others
+	if err := l.catalogue.checkSKUCodes(id, &c.Info); err != nil {
+		return Result{}, err
+	}
 	e := newEntry(KindSKU, c.Now)
 	defer e.free()
 	e.name(c.Name)
@@ -74,7 +92,7 @@ func (c PutSKU) apply(l *Ledger) (Result, error) {
 	next := &record[SKUInfo]{info: c.Info, name: c.Info.SKU, category: l.catalogue.category(c.Info.Category)}
 	seq := l.journal.appendThen(e, func(seq Seq) {
 		next.seq = seq
-		reg.put(id, next)
+		l.catalogue.putSKU(id, next)
 	})
 	slot.taken(seq)
 	return Result{Seq: seq}, nil
@@ -96,6 +114,19 @@ func (c PutLocation) apply(l *Ledger) (Result, error) {
 	}
 	defer slot.end()
 
+	had := owned{}
+	if known && !reg.get(id).deleted {
+		had = reg.get(id).info.owned()
+	}
+	has := had.replacedBy(cmp.Or(c.Name.Source, ByCall), c.Info.Aliases)
+	if c.alias != nil {
+		c.Info = reg.get(id).info // as it is now
+		has = c.alias.change(had)
+	}
+	c.Info.Aliases, c.Info.Owner, c.Info.Others = has.aliases, has.owner, has.others
+	if err := l.catalogue.checkLocationCodes(id, &c.Info); err != nil {
+		return Result{}, err
+	}
 	// All shards: whether a location is active decides about holds of any SKU.
 	l.lockShards(allShards)
 	defer l.unlockShards(allShards)
@@ -109,7 +140,7 @@ func (c PutLocation) apply(l *Ledger) (Result, error) {
 	}
 	l.feeds.grow(id + 1)
 	seq := l.journal.appendThen(e, func(seq Seq) {
-		reg.put(id, &record[LocationInfo]{info: c.Info, name: c.Info.Location, seq: seq})
+		l.catalogue.putLocation(id, &record[LocationInfo]{info: c.Info, name: c.Info.Location, seq: seq})
 		l.catalogue.ranks.Store(nil)
 	})
 	slot.taken(seq)
@@ -141,7 +172,7 @@ func (c DeleteSKU) apply(l *Ledger) (Result, error) {
 	gone := *old
 	seq := l.journal.appendThen(e, func(seq Seq) {
 		gone.deleted, gone.seq = true, seq
-		l.catalogue.skus.put(uint32(c.SKU), &gone)
+		l.catalogue.putSKU(uint32(c.SKU), &gone)
 	})
 	return Result{Seq: seq}, nil
 }
@@ -174,7 +205,7 @@ func (c DeleteLocation) apply(l *Ledger) (Result, error) {
 	gone := *old
 	seq := l.journal.appendThen(e, func(seq Seq) {
 		gone.deleted, gone.seq = true, seq
-		l.catalogue.locations.put(uint32(c.Location), &gone)
+		l.catalogue.putLocation(uint32(c.Location), &gone)
 	})
 	return Result{Seq: seq}, nil
 }

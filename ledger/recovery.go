@@ -67,6 +67,7 @@ func (l *Ledger) loadMaster() error {
 	if err != nil {
 		return err
 	}
+	l.catalogue.indexCodes()
 	l.catalogue.skus.dirty, l.catalogue.locations.dirty = nil, nil
 	l.feeds.grow(l.catalogue.locations.size())
 	return nil
@@ -389,7 +390,7 @@ func (l *Ledger) remakeSKU(e *Entry) error {
 		}
 	}
 	r.name, r.category = r.info.SKU, l.catalogue.category(r.info.Category)
-	l.catalogue.skus.put(e.ID, r)
+	l.catalogue.putSKU(e.ID, r)
 	return nil
 }
 
@@ -408,7 +409,7 @@ func (l *Ledger) remakeLocation(e *Entry) error {
 		}
 	}
 	r.name = r.info.Location
-	l.catalogue.locations.put(e.ID, r)
+	l.catalogue.putLocation(e.ID, r)
 	l.feeds.grow(l.catalogue.locations.size())
 	return nil
 }
