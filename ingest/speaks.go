@@ -117,6 +117,11 @@ func (e *SourceSpec) source(getenv func(string) string) (s Source, errs []error)
 	for _, location := range slices.Sorted(maps.Keys(e.Zones)) {
 		zone("time_zones."+location, e.Zones[location])
 	}
+	for _, code := range slices.Sorted(maps.Keys(e.MovementTypes)) {
+		if err := format.CheckMovement(e.MovementTypes[code]); err != nil {
+			complain("movement_types.%s: %w", code, err)
+		}
+	}
 	if !slices.Contains([]string{"", "flag", "offset"}, e.Void) {
 		complain("void: want flag or offset, got %q", e.Void)
 	}

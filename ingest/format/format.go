@@ -115,7 +115,7 @@ type Options struct {
 	Comma    rune              // CSV: 0: found out from the header
 	Basis    string            // CSV: of erp.snapshot; "": physical
 	Complete bool              // CSV: a location's rows, which stand together, are all that it has
-	Movement map[string]string // IDoc: movement type to event type, beside the built-in table
+	Movement map[string]string // IDoc: movement type to event type, before the built-in table; see CheckMovement
 
 	PartBytesMax int // one transaction, segment or row; default 1 MiB
 	LinesMax     int // of one event; default 10,000: longer ones are cut into several where the format allows it
@@ -125,6 +125,8 @@ type Options struct {
 var decoders = map[string]Decoder{
 	"cloudevents": decodeCloudEvents,
 	"csv":         decodeCSV,
+	"idoc":        decodeIDoc,
+	"poslog":      decodePOSLog,
 }
 
 // Named is the decoder of a format; nil where there is no such format.
