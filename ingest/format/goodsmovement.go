@@ -25,7 +25,8 @@ type goodsHead struct {
 // The location is PLANT; the storage location is not looked at. The movement type says what
 // happens, see movementTypes; STCK_TYPE says the condition where the type does not.
 // PO_NUMBER is the inbound of a receipt. Goods in two steps between plants are one transfer by
-// REF_DOC_NO, which both documents have to name.
+// REF_DOC_NO, which both documents have to name; of a shipment that names none the IDoc's
+// number is it. The time is that of postedAt.
 func (d *idocs) goodsMovement(top *element) ([]Event, *Refusal) {
 	id, bad := joined([]idPart{{"EDI_DC40/DOCNUM", d.control.value("DOCNUM")}})
 	if bad != nil {

@@ -9,8 +9,9 @@ import (
 )
 
 // decodePOSLog reads the retail standard's POSLog, XML 2.x and 6 with any prefixes, and its
-// JSON form, see posJSON. A Transaction becomes pos.sale and pos.return events, one of each, and one more
-// for each customer order whose goods it hands over.
+// JSON form, see posJSON. A Transaction becomes pos.sale and pos.return events, one of
+// each, and one more for each customer order whose goods it hands over. One bad line refuses
+// the whole transaction, for its parts would say what never happened.
 //
 // Taken: the lines Sale, PreviousCustomerOrder and CustomerOrderPickup as goods that leave,
 // Return as goods that come; see posLine. The store is BusinessUnit/UnitID, else
@@ -28,8 +29,9 @@ import (
 //
 // Ignored: transactions cancelled, suspended, retrieved anew under another number, of
 // training, and of control, tender and orders to be placed; lines of services, deposits, gift
-// cards and the like; goods that are to leave later (SaleForPickup, Layaway, …), and PreviousLayaway, which may be a payment alone. Tender, customers,
-// loyalty and operators are not among the elements read.
+// cards and the like; goods that are to leave later (SaleForPickup, Layaway, …), and
+// PreviousLayaway, which may be a payment alone. Tender, customers, loyalty and operators are
+// not among the elements read.
 func decodePOSLog(r io.Reader, o *Options, to Sink) error {
 	in, err := utf8Begin(r)
 	if err != nil {
