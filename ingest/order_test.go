@@ -187,6 +187,18 @@ func TestOrderOnSight(t *testing.T) {
 	}
 }
 
+// An order uses the codes of its source's system; two codes of one SKU are one position.
+func TestOrderInCodesOfItsSystem(t *testing.T) {
+	s := openShop(t, ledger.Options{})
+	s.accept(event("erp.item", "1", `{"sku":"a","aliases":{"pos":["A-1"]}}`))
+	s.accept(event("erp.location", "2", `{"location":"dc1","aliases":{"pos":["D"]}}`))
+	s.accept(event("wms.receipt", "3", `{"location":"dc1","lines":[{"sku":"a","quantity":5}]}`))
+	s.accept(event("order.cancelled", "4", `{"order":"o","lines":[{"sku":"A-1","location":"D","quantity":1},{"sku":"a","location":"dc1","quantity":1}]}`))
+	s.accept(event("order.placed", "5", `{"order":"o","location":"D","lines":[{"sku":"A-1","quantity":2},{"sku":"a","location":"dc1","quantity":3}]}`))
+	s.isOrder("o", "held 14400s a@dc1 3/0/2")
+	s.check()
+}
+
 // An order's codes that nobody knows wait as a dead letter, and what came for the order
 // meanwhile is there when it is placed.
 func TestOrderRetried(t *testing.T) {
