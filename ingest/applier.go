@@ -27,6 +27,7 @@ type Applier struct {
 
 	ledger   *ledger.Ledger
 	decoders sync.Pool // *decoder
+	letters  letterLocks
 }
 
 // NewApplier makes an applier of events to l.
@@ -106,9 +107,9 @@ func (d *decoder) tryToSubmit(value []byte, headers []ledger.Header) (ledger.Res
 	d.system = d.ledger.System(d.systemName())
 	switch d.kind {
 	case kindItem:
-		return d.ledger.Submit(ledger.PutSKU{Info: d.item, Now: now, Name: name})
+		return d.commit(ledger.PutSKU{Info: d.item, Now: now, Name: name})
 	case kindLocation:
-		return d.ledger.Submit(ledger.PutLocation{Info: d.place, Now: now, Name: name})
+		return d.commit(ledger.PutLocation{Info: d.place, Now: now, Name: name})
 	case kindPolicy:
 		return d.submitPolicy(name, now)
 	case kindCount, kindSnapshot:
@@ -136,6 +137,14 @@ func (d *decoder) systemName() string {
 	}
 	system, _, _ := strings.Cut(source, "/")
 	return system
+}
+
+// commit gives the ledger what the event comes to, unless it is only judged.
+func (d *decoder) commit(c ledger.Command) (ledger.Result, error) {
+	if d.dry {
+		return ledger.Result{}, errWouldApply
+	}
+	return d.ledger.Submit(c)
 }
 
 // recall finds an event that was applied under this name; its pointer is never nil with an error.

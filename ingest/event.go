@@ -61,6 +61,7 @@ type decoder struct {
 	change     ledger.InboundChange
 	sources    map[string]string
 
+	dry     bool              // the event is judged alone
 	systems map[string]string // of sources, where it is not what their name begins with
 	system  *ledger.System    // whose codes the event has; nil: nobody has any of it
 }

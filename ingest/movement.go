@@ -34,7 +34,7 @@ func (d *decoder) submitMovement(name ledger.EventName, now ledger.Millis) (ledg
 	if err := d.nameDocument(now); err != nil {
 		return ledger.Result{}, err
 	}
-	return d.ledger.Submit(&d.movement)
+	return d.commit(&d.movement)
 }
 
 // nameDocument tells the movement which goods under way it ships or receives.
@@ -50,7 +50,7 @@ func (d *decoder) nameDocument(now ledger.Millis) error {
 		d.change.Op = ledger.InboundTransferReceipt
 	case kindTransfer:
 		d.change.Op = ledger.InboundShipped
-		to, added, err := d.ledger.ResolveLocation(d.system, d.to, now)
+		to, added, err := d.resolveLocation(d.to, now)
 		if err != nil {
 			return at("to", err)
 		}
@@ -85,7 +85,7 @@ func (d *decoder) submitInbound(name ledger.EventName, now ledger.Millis) (ledge
 		ln := &d.lines[i]
 		c.Lines = append(c.Lines, ledger.InboundLine{SKU: ln.id, Quantity: ln.steps, ExpectedAt: ln.expectedAt})
 	}
-	return d.ledger.Submit(&c)
+	return d.commit(&c)
 }
 
 // checkDates refuses two lines of one SKU that are expected at one moment.
@@ -120,7 +120,7 @@ func (d *decoder) submitPeriod(name ledger.EventName, now ledger.Millis) (ledger
 	if err != nil {
 		return ledger.Result{}, err
 	}
-	return d.ledger.Submit(&ledger.Period{Name: name, From: d.from, Until: d.moment, Received: now, Location: loc,
+	return d.commit(&ledger.Period{Name: name, From: d.from, Until: d.moment, Received: now, Location: loc,
 		Lines: d.counted, Exceptions: d.exceptions})
 }
 
@@ -170,7 +170,7 @@ func (d *decoder) submitHeartbeat(name ledger.EventName, now ledger.Millis) (led
 func (d *decoder) submitMoment(name ledger.EventName, now ledger.Millis, loc ledger.Location) (ledger.Result, error) {
 	d.count = ledger.Count{Kind: d.kind.entry(), Name: name, CountedAt: d.moment, Received: now, Location: loc,
 		Lines: d.counted, Exceptions: d.exceptions, NetOfCommitted: d.net, Complete: d.complete}
-	return d.ledger.Submit(&d.count)
+	return d.commit(&d.count)
 }
 
 // submitVoid applies pos.void and wms.void.
@@ -179,6 +179,6 @@ func (d *decoder) submitVoid(name ledger.EventName, now ledger.Millis) (ledger.R
 	if err != nil {
 		return ledger.Result{}, err
 	}
-	return d.ledger.Submit(&ledger.Void{Kind: d.kind.entry(), Name: name, Source: name.Source, Voids: string(d.voids),
+	return d.commit(&ledger.Void{Kind: d.kind.entry(), Name: name, Source: name.Source, Voids: string(d.voids),
 		Received: now, Location: loc, Exceptions: d.exceptions})
 }

@@ -146,7 +146,7 @@ func (d *decoder) submitOrder(name ledger.EventName, now ledger.Millis) (ledger.
 		o.Lines = lines
 	}
 	o.Exceptions = d.exceptions
-	return d.ledger.Submit(&o)
+	return d.commit(&o)
 }
 
 // orderLines are the event's in the ledger's terms, one for each position.
@@ -163,7 +163,7 @@ func (d *decoder) orderLines(now ledger.Millis) ([]ledger.HoldLine, error) {
 		if name == nil {
 			continue // wherever the order has it
 		}
-		loc, added, err := d.ledger.ResolveLocation(d.system, name, now)
+		loc, added, err := d.resolveLocation(name, now)
 		if err != nil {
 			return nil, at(path, err)
 		}

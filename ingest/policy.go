@@ -58,10 +58,13 @@ func (d *decoder) submitPolicy(name ledger.EventName, now ledger.Millis) (ledger
 	if c.Replace {
 		set = p.Rules
 	}
+	if d.dry && d.ledger.Options().OpenCatalogue {
+		return d.commit(c) // names that nobody knows would be added
+	}
 	var err error
 	if c.Set, err = resolveRules(d.ledger, d.system, set); err != nil {
 		return ledger.Result{}, err
 	}
 	c.Remove = resolveRemovals(d.ledger, d.system, p.Remove)
-	return d.ledger.Submit(c)
+	return d.commit(c)
 }

@@ -77,7 +77,7 @@ func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
 	if err := d.lookUp(); err != nil {
 		return 0, err
 	}
-	loc, added, err := d.ledger.ResolveLocation(d.system, d.location, now)
+	loc, added, err := d.resolveLocation(d.location, now)
 	if err != nil {
 		return 0, at("location", err)
 	}
@@ -85,6 +85,16 @@ func (d *decoder) resolve(now ledger.Millis) (ledger.Location, error) {
 		d.exceptions = append(d.exceptions, ledger.Exception{Code: ledger.Unmapped, Location: loc})
 	}
 	return loc, d.addSKUs(now, loc)
+}
+
+// resolveLocation finds a location's number; a location that would be added has none while
+// the event is only judged.
+func (d *decoder) resolveLocation(name []byte, now ledger.Millis) (loc ledger.Location, added bool, err error) {
+	if d.dry && d.ledger.Options().OpenCatalogue {
+		loc, _ = d.ledger.FindLocation(d.system, name)
+		return loc, false, nil
+	}
+	return d.ledger.ResolveLocation(d.system, name, now)
 }
 
 // lookUp finds the SKUs that are known, and scales and adds up the quantities.
@@ -135,7 +145,7 @@ func (d *decoder) joinFirsts() {
 func (d *decoder) addSKUs(now ledger.Millis, loc ledger.Location) error {
 	for i := range d.lines {
 		ln := &d.lines[i]
-		if ln.known {
+		if ln.known || d.dry {
 			continue
 		}
 		id, added, err := d.ledger.ResolveSKU(d.system, ln.sku, now)

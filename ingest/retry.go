@@ -141,25 +141,16 @@ func (t *Retrier) try(ctx context.Context, d *ledger.DeadLetter) error {
 	if d.Code != ledger.UnknownSKU.String() && d.Code != ledger.UnknownLocation.String() {
 		return nil
 	}
-	err := t.insist(ctx, func() error {
-		_, err := t.applier.retry(d.Value, d.Headers)
+	var out Replayed
+	err := t.insist(ctx, func() (err error) {
+		out, err = t.applier.retry(d)
 		return err
 	})
-	var refused *ledger.Refused
-	switch {
-	case err == nil:
-		lettersApplied.Inc()
-		return t.insist(ctx, func() error {
-			_, err := t.ledger.Submit(ledger.CloseDeadLetter{Letter: d.Seq, Now: t.ledger.Now()})
-			return err
-		})
-	case !errors.As(err, &refused):
-		return err
-	case refused.Name != "":
-		m := missing{refused.Code, refused.Name}
+	if err == nil && out.Missing != "" {
+		m := missing{out.Code, out.Missing}
 		t.waiting[m] = append(t.waiting[m], d.Seq)
 	}
-	return nil // refused for another reason: it stays on the list for a person
+	return err // refused for another reason, it stays on the list for a person
 }
 
 // insist does what a full queue or disk may be in the way of, until it is done or ctx ends.
@@ -176,9 +167,11 @@ func (t *Retrier) insist(ctx context.Context, do func() error) error {
 	}
 }
 
-// retry is Submit for an event that was counted when it came.
-func (a *Applier) retry(value []byte, headers []ledger.Header) (ledger.Result, error) {
-	d := a.decoders.Get().(*decoder)
-	defer a.decoders.Put(d)
-	return d.tryToSubmit(value, headers)
+// retry tries a letter again, which counts as no attempt.
+func (a *Applier) retry(d *ledger.DeadLetter) (Replayed, error) {
+	if !a.letters.lock(d.Seq) {
+		return Replayed{}, nil // closed meanwhile
+	}
+	defer a.letters.unlock(d.Seq)
+	return a.replay(d, nil, false)
 }

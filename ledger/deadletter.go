@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -20,6 +21,7 @@ type DeadLetter struct {
 	Key        []byte
 	Value      []byte
 	Headers    []Header
+	Attempts   int // how often it was tried: when it came, and since; Code and Detail are of the last
 
 	// Of a movement that was refused: what it would have moved, and when. It can explain
 	// a difference there, and is not part of what the journal keeps of the letter.
@@ -84,6 +86,40 @@ func (c CloseDeadLetter) apply(l *Ledger) (Result, error) {
 	return Result{Seq: l.journal.append(e)}, nil
 }
 
+// TryDeadLetter says that a letter was tried again, in vain. Who calls sees to it that it waits.
+type TryDeadLetter struct {
+	Letter       Seq
+	Attempts     int // all of them
+	Code, Detail string
+	Now          Millis
+}
+
+func (c TryDeadLetter) apply(l *Ledger) (Result, error) {
+	e := newEntry(KindLetterTried, c.Now)
+	defer e.free()
+	e.letter = c.Letter
+	e.payload = binary.AppendUvarint(nil, uint64(c.Letter))
+	e.payload = binary.AppendUvarint(e.payload, uint64(c.Attempts))
+	e.payload = appendString(e.payload, c.Code)
+	e.payload = appendString(e.payload, c.Detail)
+	return Result{Seq: l.journal.append(e)}, nil
+}
+
+// tried adds to a letter what later attempts made of it; mark is what TryDeadLetter wrote last.
+func (d *DeadLetter) tried(mark []byte) error {
+	d.Attempts = 1
+	if len(mark) == 0 {
+		return nil
+	}
+	in := decoder{b: mark}
+	letter, attempts, code, detail := in.uvarint(), in.uvarint(), in.string(), in.string()
+	if in.bad || len(in.b) != 0 || Seq(letter) != d.Seq || attempts > 1<<31 {
+		return fmt.Errorf("dead letter %d: what became of it does not decode", d.Seq)
+	}
+	d.Attempts, d.Code, d.Detail = int(attempts), code, detail
+	return nil
+}
+
 func (d *DeadLetter) encode() []byte {
 	b := make([]byte, 0, len(d.Value)+len(d.Detail)+len(d.Key)+64)
 	b = appendString(b, d.Code)
@@ -118,7 +154,7 @@ func (e *Entry) DeadLetter() (DeadLetter, error) {
 
 // DeadLetters lists letters in the order in which they came, after the one named after.
 func (l *Ledger) DeadLetters(after Seq, limit int) (out []DeadLetter, err error) {
-	err = l.marked(prefixDeadLetter, after, limit, func(seq Seq) error {
+	err = l.marked(prefixDeadLetter, after, limit, func(seq Seq, mark []byte) error {
 		e, err := l.Entry(seq)
 		if errors.Is(err, ErrNoEntry) {
 			return nil
@@ -127,10 +163,41 @@ func (l *Ledger) DeadLetters(after Seq, limit int) (out []DeadLetter, err error)
 			return err
 		}
 		d, err := e.DeadLetter()
+		if err == nil {
+			err = d.tried(mark)
+		}
 		out = append(out, d)
 		return err
 	})
 	return out, err
+}
+
+// ErrNoLetter says that no dead letter of a number waits: it never was, was applied, or is
+// past its time.
+var ErrNoLetter = errors.New("no dead letter of this number waits")
+
+// WaitingLetter reads a dead letter that is neither closed nor past its time. It knows what is durable.
+func (l *Ledger) WaitingLetter(seq Seq) (DeadLetter, error) {
+	mark, closer, err := l.db.Get(seqKey(prefixDeadLetter, seq))
+	if err == pebble.ErrNotFound {
+		return DeadLetter{}, ErrNoLetter
+	}
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	defer closer.Close()
+	e, err := l.Entry(seq)
+	if errors.Is(err, ErrNoEntry) {
+		return DeadLetter{}, ErrNoLetter
+	}
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	d, err := e.DeadLetter()
+	if err == nil {
+		err = d.tried(mark)
+	}
+	return d, err
 }
 
 // letterWaits says that a dead letter is neither closed nor past its time.

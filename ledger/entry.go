@@ -51,6 +51,7 @@ const (
 	KindOrderPaid
 	KindOrderCancelled
 	KindPaymentFailed
+	KindLetterTried
 	kindCount
 )
 
@@ -69,7 +70,7 @@ var kindWords = [kindCount]string{
 	KindExceptionResolved: "exception.resolved",
 	KindPeriod:            "erp.period",
 	KindOrderPlaced:       "order.placed", KindOrderPaid: "order.paid", KindOrderCancelled: "order.cancelled",
-	KindPaymentFailed: "order.payment_failed",
+	KindPaymentFailed: "order.payment_failed", KindLetterTried: "dead-letter.tried",
 }
 
 func (k Kind) String() string { return kindWords[k] }
@@ -195,7 +196,7 @@ type entryDraft struct {
 	lines       []EntryLine
 	exceptions  []Exception
 	payload     []byte
-	letter      Seq      // with KindLetterClosed: the dead letter
+	letter      Seq      // with KindLetterClosed and KindLetterTried: the dead letter
 	missed      []missed // with KindDeadLetter: what it would have moved
 	tally       Tally    // of a count
 	late        bool     // a line tells of a movement that a count had in it already

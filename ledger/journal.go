@@ -37,13 +37,14 @@ type mark struct {
 	prefix byte
 	seq    Seq
 	gone   bool
+	value  []byte
 }
 
 func (m mark) write(b *pebble.Batch) error {
 	if m.gone {
 		return b.Delete(seqKey(m.prefix, m.seq), nil)
 	}
-	return b.Set(seqKey(m.prefix, m.seq), nil, nil)
+	return b.Set(seqKey(m.prefix, m.seq), m.value, nil)
 }
 
 func (b *block) last() Seq { return b.first + Seq(len(b.ends)) - 1 }
@@ -137,10 +138,13 @@ func (j *journal) appendThen(e *entryDraft, effect func(Seq)) Seq {
 		}
 	}
 	if e.kind == KindDeadLetter {
-		b.marks = append(b.marks, mark{prefixDeadLetter, seq, false})
+		b.marks = append(b.marks, mark{prefix: prefixDeadLetter, seq: seq})
 	}
 	if e.kind == KindLetterClosed {
-		b.marks = append(b.marks, mark{prefixDeadLetter, e.letter, true})
+		b.marks = append(b.marks, mark{prefix: prefixDeadLetter, seq: e.letter, gone: true})
+	}
+	if e.kind == KindLetterTried {
+		b.marks = append(b.marks, mark{prefix: prefixDeadLetter, seq: e.letter, value: slices.Clone(e.payload)})
 	}
 	if effect != nil {
 		effect(seq)

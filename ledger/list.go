@@ -140,14 +140,14 @@ func (l *Ledger) Stats() Stats {
 }
 
 // marked lists the seqs under an index prefix, from after on.
-func (l *Ledger) marked(prefix byte, after Seq, limit int, fn func(Seq) error) error {
+func (l *Ledger) marked(prefix byte, after Seq, limit int, fn func(seq Seq, value []byte) error) error {
 	n := 0
-	err := scan(l.db, &pebble.IterOptions{LowerBound: seqKey(prefix, after+1), UpperBound: []byte{prefix + 1}}, func(k, _ []byte) error {
+	err := scan(l.db, &pebble.IterOptions{LowerBound: seqKey(prefix, after+1), UpperBound: []byte{prefix + 1}}, func(k, v []byte) error {
 		if n++; n > limit {
 			return errEnough
 		}
 		d := decoder{b: k[1:]}
-		return fn(Seq(d.fixed64()))
+		return fn(Seq(d.fixed64()), v)
 	})
 	if err == errEnough {
 		return nil
