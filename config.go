@@ -17,6 +17,8 @@ type commandLine struct {
 	Serve  serveConfig  `cmd:"" help:"The service."`
 	Verify verifyConfig `cmd:"" help:"Check every invariant of a data directory, offline."`
 	Import importConfig `cmd:"" help:"Send a file of events, counts, snapshots or master data to a service."`
+
+	DeadLetters lettersConfig `cmd:"" name:"dead-letters" help:"What a service could not apply: list it, try it again."`
 }
 
 // listenConfig is where the service is reached and who may reach it.
@@ -98,9 +100,8 @@ type verifyConfig struct {
 
 // importConfig is a file, and how it speaks where the service cannot tell.
 type importConfig struct {
-	File     string            `arg:"" type:"existingfile" help:"The file, also compressed by gzip."`
-	HTTP     string            `name:"http" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The service (${default})."`
-	APIKey   string            `placeholder:"KEY" help:"A key that it knows."`
+	File string `arg:"" type:"existingfile" help:"The file, also compressed by gzip."`
+	caller
 	Source   string            `placeholder:"NAME" help:"The source of the file's events, also one that the service's --sources knows; default import."`
 	Format   string            `placeholder:"NAME" help:"cloudevents, csv, d365, edifact, epcis, idoc, poslog, shopify, square or x12; default what the file looks like."`
 	Type     string            `placeholder:"TYPE" help:"CSV: the type of its events; default erp.snapshot."`

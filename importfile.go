@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -65,7 +63,8 @@ func importFile(ctx context.Context, c importConfig, stdout, stderr io.Writer) (
 		defer close(watched)
 		c.watch(watching, id, sent, info.Size(), stderr)
 	}()
-	answer, err := c.send(call)
+	var answer importAnswer
+	err = c.do(call, &answer)
 	stop()
 	<-watched
 	if err != nil {
@@ -76,7 +75,7 @@ func importFile(ctx context.Context, c importConfig, stdout, stderr io.Writer) (
 		c.File, answer.Format, answer.Source, answer.Lines, answer.Events, answer.Accepted, answer.Duplicates, answer.Refused,
 		took.Seconds(), float64(answer.Lines)/took.Seconds())
 	if answer.Refused > 0 {
-		if err := c.report(answer); err != nil {
+		if err := c.report(&answer); err != nil {
 			return false, err
 		}
 		fmt.Fprintf(stdout, "what was refused, and why: %s\n", c.reportPath())
@@ -114,38 +113,7 @@ func (c *importConfig) request(ctx context.Context, f io.Reader, info os.FileInf
 	}
 	call.ContentLength = info.Size()
 	call.Header.Set("Content-Type", "application/octet-stream")
-	c.authorize(call)
 	return call, nil
-}
-
-func (c *importConfig) authorize(call *http.Request) {
-	if c.APIKey != "" {
-		call.Header.Set("Authorization", "Bearer "+c.APIKey)
-	}
-}
-
-func (c *importConfig) send(call *http.Request) (*importAnswer, error) {
-	res, err := http.DefaultClient.Do(call)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return nil, err
-	}
-	if res.StatusCode != http.StatusOK {
-		var problem struct{ Title, Detail string }
-		if json.Unmarshal(body, &problem) == nil && problem.Detail != "" {
-			return nil, fmt.Errorf("%s: %s", problem.Title, problem.Detail)
-		}
-		return nil, fmt.Errorf("the service answered %s: %s", res.Status, bytes.TrimSpace(body[:min(len(body), 300)]))
-	}
-	var answer importAnswer
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, fmt.Errorf("what the service answered: %w", err)
-	}
-	return &answer, nil
 }
 
 // watch draws how far the import is, on a terminal twice a second and elsewhere every ten.
@@ -183,18 +151,8 @@ func (c *importConfig) watch(ctx context.Context, id string, sent *sentBytes, si
 
 // lines is how many the service has judged; 0 where it cannot be asked.
 func (c *importConfig) lines(ctx context.Context, id string) (n int) {
-	call, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.HTTP, "/")+"/v1/imports/"+url.PathEscape(id), nil)
-	if err != nil {
-		return 0
-	}
-	c.authorize(call)
-	res, err := http.DefaultClient.Do(call)
-	if err != nil {
-		return 0
-	}
-	defer res.Body.Close()
 	var answer importAnswer
-	if json.NewDecoder(res.Body).Decode(&answer) != nil {
+	if c.call(ctx, http.MethodGet, "/v1/imports/"+url.PathEscape(id), nil, &answer) != nil {
 		return 0
 	}
 	return answer.Lines

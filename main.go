@@ -53,6 +53,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		ok, err = verify(cli.Verify, stdout)
 	case "import <file>":
 		ok, err = importFile(ctx, cli.Import, stdout, stderr)
+	case "dead-letters list":
+		err = listLetters(ctx, cli.DeadLetters.List, stdout)
+	case "dead-letters replay", "dead-letters replay <id>":
+		ok, err = replayLetters(ctx, cli.DeadLetters.Replay, stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "onhand:", err)

@@ -113,13 +113,23 @@ func TestImportFromTheCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.know("l:0421 s:85123A s:71053")
-	run := func(code int, args ...string) string {
+	tool := func(code int, args ...string) string {
 		t.Helper()
-		out, err := exec.Command(bin, append([]string{"import", "--http", p.url}, args...)...).CombinedOutput()
+		out, err := exec.Command(bin, args...).CombinedOutput()
 		if got := exitCode(err); got != code {
 			t.Fatalf("%v: exit %d, want %d: %s", args, got, code, out)
 		}
 		return string(out)
+	}
+	run := func(code int, args ...string) string {
+		t.Helper()
+		return tool(code, append([]string{"import", "--http", p.url}, args...)...)
+	}
+	says := func(want, got string) {
+		t.Helper()
+		if !strings.Contains(got, want) {
+			t.Errorf("it does not say %s:\n%s", want, got)
+		}
 	}
 	columns := []string{"--column", "location=store", "--column", "sku=article", "--column", "quantity=stock", file}
 	out := run(1, columns...)
@@ -135,11 +145,16 @@ func TestImportFromTheCommandLine(t *testing.T) {
 			t.Errorf("the report has no %s:\n%s", want, report)
 		}
 	}
-	if _, b := p.get("/v1/dead-letters"); !strings.Contains(string(b), "22423") {
-		t.Errorf("no letter names the code: %s", b)
-	}
-	p.know("s:22423")
-	p.holds("0421/85123A=14 0421/22423=3")
+	says(`unknown-sku  1      HTTP  lines[0].sku: "22423"`, tool(0, "dead-letters", "list", "--http", p.url, "--code", "unknown-sku", "--source", "import"))
+	says(`"code":"unknown-sku"`, tool(0, "dead-letters", "list", "--http", p.url, "--json"))
+	says("0 would be applied, 0 had been already, 1 are refused", tool(1, "dead-letters", "replay", "--http", p.url, "--all", "--dry-run"))
+	says(`unknown-sku  lines[0].sku: "22423"`, tool(1, "dead-letters", "replay", "--http", p.url, "--location", "0421"))
+	says("unknown-sku  2 ", tool(0, "dead-letters", "list", "--http", p.url))
+	says("one of them", tool(2, "dead-letters", "replay", "--http", p.url))
+	says("not-found", tool(1, "dead-letters", "list", "--http", p.url+"/nowhere"))
+	p.must(200, "PUT", "/v1/skus/light-3", `{}`)
+	p.must(200, "PUT", "/v1/aliases/import/22423", `{"sku":"light-3"}`) // mapped, and so it is tried again
+	p.holds("0421/85123A=14 0421/light-3=3")
 	eventually(t, "the letter is gone", func() error {
 		if _, b := p.get("/v1/dead-letters"); strings.Contains(string(b), "22423") {
 			return fmt.Errorf("%s", b)
