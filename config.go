@@ -13,10 +13,11 @@ import (
 // commandLine is all that can be asked of the program. Each flag is also an
 // environment variable: --http is ONHAND_HTTP.
 type commandLine struct {
-	Demo   demoConfig   `cmd:"" help:"A simulated retailer, an embedded broker and the service, to look at."`
-	Serve  serveConfig  `cmd:"" help:"The service."`
-	Verify verifyConfig `cmd:"" help:"Check every invariant of a data directory, offline."`
-	Import importConfig `cmd:"" help:"Send a file of events, counts, snapshots or master data to a service."`
+	Demo    demoConfig    `cmd:"" help:"A simulated retailer, an embedded broker and the service, to look at."`
+	Serve   serveConfig   `cmd:"" help:"The service."`
+	Verify  verifyConfig  `cmd:"" help:"Check every invariant of a data directory, offline."`
+	Rebuild rebuildConfig `cmd:"" help:"Make a new data directory from the journal of another, offline, and prove them equal."`
+	Import  importConfig  `cmd:"" help:"Send a file of events, counts, snapshots or master data to a service."`
 
 	DeadLetters lettersConfig `cmd:"" name:"dead-letters" help:"What a service could not apply: list it, try it again."`
 }
@@ -115,6 +116,11 @@ type importConfig struct {
 	Strict   bool              `help:"EDI: wrong counts and control numbers refuse the interchange."`
 	Time     time.Time         `placeholder:"TIME" help:"What the file is of, where it says no time; default when it was last changed."`
 	Report   string            `type:"path" placeholder:"FILE" help:"Where refused rows go, as CSV; default beside the file, as FILE.refused.csv."`
+}
+
+type rebuildConfig struct {
+	Data string `required:"" type:"existingdir" placeholder:"DIR" help:"The data directory that is read; no process may have it open."`
+	Into string `required:"" type:"path" placeholder:"DIR" help:"The new one, which may not be there yet."`
 }
 
 // Validate reports every complaint at once.

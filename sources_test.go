@@ -179,3 +179,38 @@ func exitCode(err error) int {
 	}
 	return -1
 }
+
+// TestRebuild makes a data directory anew from the journal of another.
+func TestRebuild(t *testing.T) {
+	bin, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := start(t, dir)
+	p.stock([]string{"a", "b"}, []string{"0042"}, 10)
+	p.must(201, "POST", "/v1/reservations", `{"id":"r","lines":[{"sku":"a","location":"0042","quantity":2}]}`)
+	p.must(200, "POST", "/v1/events", string(saleEvent("till", "1", "0042", "nobody", 1)))
+	p.stop()
+	run := func(code int, want string, args ...string) {
+		t.Helper()
+		out, err := exec.Command(bin, args...).CombinedOutput()
+		if exitCode(err) != code || !strings.Contains(string(out), want) {
+			t.Errorf("%v: exit %d, want %d and %q: %s", args, exitCode(err), code, want, out)
+		}
+	}
+	anew := filepath.Join(t.TempDir(), "anew")
+	run(0, "2 positions, 1 open reservations: every invariant holds", "rebuild", "--data", dir, "--into", anew)
+	run(1, "there already", "rebuild", "--data", dir, "--into", anew)
+	run(0, "every invariant holds", "verify", "--data", anew)
+	p = start(t, anew)
+	run(1, "another process", "rebuild", "--data", anew, "--into", filepath.Join(t.TempDir(), "other"))
+	if r, err := p.row("a", "0042"); err != nil || r.OnHand != 10 || r.Held != 2 {
+		t.Errorf("%+v %v", r, err)
+	}
+	if _, b := p.get("/v1/dead-letters"); !strings.Contains(string(b), "nobody") {
+		t.Errorf("the dead letter is gone: %s", b)
+	}
+	p.must(200, "POST", "/v1/reservations/r/confirm", `{}`)
+	p.stop()
+}

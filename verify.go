@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"onhand/ledger"
 )
@@ -13,6 +16,24 @@ func verify(c verifyConfig, out io.Writer) (clean bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	return report(r, out), nil
+}
+
+// rebuild makes a new ledger of a journal and says on out whether it is the old one.
+func rebuild(c rebuildConfig, out io.Writer) (same bool, err error) {
+	if _, err := os.Stat(c.Into); !errors.Is(err, fs.ErrNotExist) {
+		return false, errors.Join(fmt.Errorf("--into %s: it is there already", c.Into), err)
+	}
+	r, err := ledger.Rebuild(ledger.Options{Dir: ledgerDir(c.Data)}, ledger.Options{Dir: ledgerDir(c.Into)})
+	if err != nil {
+		return false, err
+	}
+	fmt.Fprintf(out, "%s made anew in %s\n", c.Data, c.Into)
+	return report(r, out), nil
+}
+
+// report says what was found.
+func report(r *ledger.Report, out io.Writer) (clean bool) {
 	for _, f := range r.Findings {
 		fmt.Fprintln(out, f)
 	}
@@ -22,8 +43,8 @@ func verify(c verifyConfig, out io.Writer) (clean bool, err error) {
 	fmt.Fprintf(out, "%d entries in %d blocks, %d positions, %d open reservations: ", r.Entries, r.Blocks, r.Positions, r.Open)
 	if !r.OK() {
 		fmt.Fprintf(out, "%d findings\n", len(r.Findings)+r.More)
-		return false, nil
+		return false
 	}
 	fmt.Fprintln(out, "every invariant holds")
-	return true, nil
+	return true
 }

@@ -30,25 +30,11 @@ func (r *Report) OK() bool { return len(r.Findings) == 0 }
 // load against that. It changes nothing in dir. An error means that it could not look.
 func Verify(o Options) (*Report, error) {
 	o = o.fill()
-	if _, err := checkVersion(o); err != nil {
-		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)
-	}
-	if desc, err := pebble.Peek(o.Dir, o.FS); err != nil || !desc.Exists {
-		return nil, errors.Join(fmt.Errorf("verify ledger in %s: there is none", o.Dir), err)
-	}
-	lock, err := lockStore(o)
+	db, lock, err := openForReading(o)
 	if err != nil {
 		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)
 	}
 	defer lock.Close()
-	po := pebbleOptions(o)
-	po.ReadOnly, po.Lock = true, lock
-	// Damage is what is looked for: the read that meets it says so, and the look goes on.
-	po.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
-	db, err := pebble.Open(o.Dir, po)
-	if err != nil {
-		return nil, fmt.Errorf("verify ledger in %s: %w", o.Dir, err)
-	}
 	defer db.Close()
 	loaded := &Ledger{opts: o, db: db}
 	loaded.init()
@@ -59,6 +45,30 @@ func Verify(o Options) (*Report, error) {
 	}
 	c.run(loaded)
 	return &c.report, nil
+}
+
+// openForReading opens the store of a directory that nobody else has open.
+func openForReading(o Options) (*pebble.DB, *pebble.Lock, error) {
+	if _, err := checkVersion(o); err != nil {
+		return nil, nil, err
+	}
+	if desc, err := pebble.Peek(o.Dir, o.FS); err != nil || !desc.Exists {
+		return nil, nil, errors.Join(errors.New("there is none"), err)
+	}
+	lock, err := lockStore(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	po := pebbleOptions(o)
+	po.ReadOnly, po.Lock = true, lock
+	// Damage is what is looked for: the read that meets it says so, and the look goes on.
+	po.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
+	db, err := pebble.Open(o.Dir, po)
+	if err != nil {
+		lock.Close()
+		return nil, nil, err
+	}
+	return db, lock, nil
 }
 
 // Check compares what is in memory with the journal replayed from nothing. Nothing

@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"onhand/ingest"
+
 	"onhand/ledger"
 	"onhand/ledger/ledgertest"
 	"onhand/promise"
@@ -18,13 +20,13 @@ import (
 
 // tally is what was done so far, by all workers.
 type tally struct {
-	histories, commands, events, calls, replays, retried, cuts, inFlight, startCuts, faults, stops, checks, underWay atomic.Int64
+	histories, commands, events, calls, replays, retried, cuts, inFlight, startCuts, faults, stops, checks, underWay, rebuilt atomic.Int64
 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("%d histories, %d commands (%d events, %d calls, %d replays, %d letters retried), %d power cuts (%d during a command, %d during a start), %d faults (%d stopped it), %d checks, %d figures of goods under way",
+	return fmt.Sprintf("%d histories, %d commands (%d events, %d calls, %d replays, %d letters retried), %d power cuts (%d during a command, %d during a start), %d faults (%d stopped it), %d checks, %d figures of goods under way, %d rebuilt",
 		t.histories.Load(), t.commands.Load(), t.events.Load(), t.calls.Load(), t.replays.Load(), t.retried.Load(), t.cuts.Load(),
-		t.inFlight.Load(), t.startCuts.Load(), t.faults.Load(), t.stops.Load(), t.checks.Load(), t.underWay.Load())
+		t.inFlight.Load(), t.startCuts.Load(), t.faults.Load(), t.stops.Load(), t.checks.Load(), t.underWay.Load(), t.rebuilt.Load())
 }
 
 // pending is a command whose entries are not known to be durable.
@@ -263,10 +265,28 @@ func (h *history) end() {
 	for _, f := range r.Findings {
 		h.failf("verify: %s", f)
 	}
+	h.rebuild()
 	h.start()
 	h.compareAll()
 	h.check()
 	h.stop()
+}
+
+// rebuild makes the ledger again from its journal, where that goes back to the beginning.
+func (h *history) rebuild() {
+	into := h.options()
+	into.Dir, into.FS = "anew", vfs.NewMem()
+	r, err := ledger.Rebuild(h.options(), into)
+	if errors.Is(err, ledger.ErrTruncated) {
+		return
+	}
+	if err != nil {
+		h.failf("rebuild: %v", err)
+	}
+	h.tally.rebuilt.Add(1)
+	for _, f := range r.Findings {
+		h.failf("rebuild: %s", f)
+	}
 }
 
 func (h *history) check() {

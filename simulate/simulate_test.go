@@ -66,7 +66,7 @@ func TestSimulation(t *testing.T) {
 	workers.Wait()
 	stop()
 	t.Logf("%v in %v", &done, time.Since(began).Round(time.Second))
-	if done.cuts.Load() == 0 || done.replays.Load() == 0 || done.inFlight.Load() == 0 || done.underWay.Load() == 0 {
+	if done.cuts.Load() == 0 || done.replays.Load() == 0 || done.inFlight.Load() == 0 || done.underWay.Load() == 0 || done.rebuilt.Load() == 0 {
 		t.Error("too little happened for it to say anything")
 	}
 }
