@@ -17,6 +17,7 @@ type commandLine struct {
 	Serve   serveConfig   `cmd:"" help:"The service."`
 	Verify  verifyConfig  `cmd:"" help:"Check every invariant of a data directory, offline."`
 	Rebuild rebuildConfig `cmd:"" help:"Make a new data directory from the journal of another, offline, and prove them equal."`
+	Replay  replayConfig  `cmd:"" help:"Read the source topics again from a moment into a data directory, offline: what is there already is not applied twice."`
 	Import  importConfig  `cmd:"" help:"Send a file of events, counts, snapshots or master data to a service."`
 
 	DeadLetters lettersConfig `cmd:"" name:"dead-letters" help:"What a service could not apply: list it, try it again."`
@@ -118,6 +119,13 @@ type importConfig struct {
 	Report   string            `type:"path" placeholder:"FILE" help:"Where refused rows go, as CSV; default beside the file, as FILE.refused.csv."`
 }
 
+type replayConfig struct {
+	Data string    `required:"" type:"existingdir" placeholder:"DIR" help:"The data directory; no process may have it open."`
+	From time.Time `required:"" placeholder:"TIME" help:"The moment, in the brokers' time of records, RFC 3339."`
+	kafkaConfig
+	storeConfig
+}
+
 type rebuildConfig struct {
 	Data string `required:"" type:"existingdir" placeholder:"DIR" help:"The data directory that is read; no process may have it open."`
 	Into string `required:"" type:"path" placeholder:"DIR" help:"The new one, which may not be there yet."`
@@ -187,7 +195,7 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func (c *serviceConfig) ledgerOptions(dir string) ledger.Options {
+func (c *storeConfig) ledgerOptions(dir string) ledger.Options {
 	return ledger.Options{
 		Dir:                  dir,
 		OpenCatalogue:        c.Catalog == "open",
@@ -198,10 +206,14 @@ func (c *serviceConfig) ledgerOptions(dir string) ledger.Options {
 		EventRetentionMillis: ledger.Millis(c.EventRetention.Milliseconds()),
 		JournalKeepMillis:    ledger.Millis(c.JournalRetention.Milliseconds()),
 		CheckpointEvery:      c.CheckpointEvery,
-		QueueBytesMax:        c.QueueBytes,
 		CacheBytes:           c.CacheBytes,
-		FreeBytesMin:         c.FreeDisk,
-		CommitWithin:         c.CommitWithin,
 		InspectEvery:         c.InspectEvery,
 	}
+}
+
+// ledgerOptions are those of the store, and what it may take at once.
+func (c *serviceConfig) ledgerOptions(dir string) ledger.Options {
+	o := c.storeConfig.ledgerOptions(dir)
+	o.QueueBytesMax, o.FreeBytesMin, o.CommitWithin = c.QueueBytes, c.FreeDisk, c.CommitWithin
+	return o
 }

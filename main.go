@@ -51,6 +51,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = demo(ctx, cli.Demo, stdout)
 	case "verify":
 		ok, err = verify(cli.Verify, stdout)
+	case "replay":
+		err = replay(ctx, cli.Replay, stdout)
 	case "rebuild":
 		ok, err = rebuild(cli.Rebuild, stdout)
 	case "import <file>":

@@ -109,7 +109,7 @@ func startService(c serviceConfig, dir string, stdout io.Writer) (s *service, er
 	} else {
 		s.workers.Go(func() { c.makeTopics(ctx, sources) })
 	}
-	applier := ingest.NewApplier(s.ledger)
+	applier := newApplier(s.ledger, sources)
 	if s.consumer, err = ingest.NewConsumer(ingest.ConsumerOptions{Ledger: s.ledger, Applier: applier, Brokers: s.brokers,
 		Topics: c.TopicsIn, Sources: sources}); err != nil {
 		return s, err

@@ -214,3 +214,38 @@ func TestRebuild(t *testing.T) {
 	p.must(200, "POST", "/v1/reservations/r/confirm", `{}`)
 	p.stop()
 }
+
+// TestReplay reads the topics again into a data directory: what is there is not applied twice.
+func TestReplay(t *testing.T) {
+	bin, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := start(t, dir)
+	p.stock([]string{"a"}, []string{"0042"}, 10)
+	p.produce("pos.events", string(saleEvent("till", "1", "0042", "a", 1)))
+	p.produce("pos.events", string(saleEvent("till", "2", "0042", "a", 2)))
+	p.produce("pos.events", string(saleEvent("till", "3", "0042", "nobody", 2)))
+	p.holds("0042/a=7")
+	eventually(t, "the letter is there", func() error {
+		if _, b := p.get("/v1/dead-letters"); !strings.Contains(string(b), "nobody") {
+			return fmt.Errorf("%s", b)
+		}
+		return nil
+	})
+	p.stop()
+	run := func(code int, want string, args ...string) {
+		t.Helper()
+		out, err := exec.Command(bin, append([]string{"replay", "--data", dir}, args...)...).CombinedOutput()
+		if exitCode(err) != code || !strings.Contains(string(out), want) {
+			t.Errorf("%v: exit %d, want %d and %q: %s", args, exitCode(err), code, want, out)
+		}
+	}
+	run(0, "3 records: 0 events applied, 2 there already, 1 wait as dead letters, 0 have become one", "--from", "2026-01-01T00:00:00Z")
+	run(2, "from", "--from", "yesterday")
+	p = start(t, dir)
+	p.holds("0042/a=7")
+	run(1, "another process", "--from", "2026-01-01T00:00:00Z")
+	p.stop()
+}
