@@ -125,8 +125,10 @@ type Options struct {
 var decoders = map[string]Decoder{
 	"cloudevents": decodeCloudEvents,
 	"csv":         decodeCSV,
+	"edifact":     decodeEDIFACT,
 	"idoc":        decodeIDoc,
 	"poslog":      decodePOSLog,
+	"x12":         decodeX12,
 }
 
 // Named is the decoder of a format; nil where there is no such format.

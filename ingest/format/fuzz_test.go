@@ -87,3 +87,11 @@ func FuzzCSV(f *testing.F) {
 func FuzzCloudEvents(f *testing.F) {
 	fuzz(f, "cloudevents", &Options{}, &Options{PartBytesMax: 100})
 }
+
+func FuzzX12(f *testing.F) {
+	fuzz(f, "x12", &Options{}, &Options{Strict: true, Location: "0421", LinesMax: 1}, &Options{PartBytesMax: 120})
+}
+
+func FuzzEDIFACT(f *testing.F) {
+	fuzz(f, "edifact", &Options{}, &Options{Strict: true, Location: "0421", LinesMax: 1}, &Options{PartBytesMax: 60})
+}

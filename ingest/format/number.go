@@ -1,6 +1,10 @@
 package format
 
-import "strings"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // digitsMax bounds a number's text; what fits a position has far fewer.
 const digitsMax = 24
@@ -63,4 +67,38 @@ func negated(n string) string {
 		return p
 	}
 	return "-" + n
+}
+
+// less is a − b of two numbers that number gave; "" is 0. Not ok: one has more digits than
+// any quantity.
+func less(a, b string) (n string, ok bool) {
+	x, ok := micro(a)
+	y, ok2 := micro(b)
+	if !ok || !ok2 {
+		return "", false
+	}
+	d := x - y
+	sign := ""
+	if d < 0 {
+		sign, d = "-", -d
+	}
+	n, _ = number(sign+strconv.FormatInt(d/1e6, 10)+"."+fmt.Sprintf("%06d", d%1e6), false)
+	if strings.Contains(n, ".") {
+		n = strings.TrimRight(n, "0")
+	}
+	return n, true
+}
+
+// micro is a number in millionths.
+func micro(s string) (n int64, ok bool) {
+	minus := strings.HasPrefix(s, "-")
+	whole, part, _ := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	if len(whole) > 11 || len(part) > 6 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt("0"+whole+(part + "000000")[:6], 10, 64)
+	if minus {
+		n = -n
+	}
+	return n, err == nil
 }
