@@ -11,6 +11,11 @@ import (
 // or one alone over several lines. They are cut apart here and looked at where they are
 // applied, so what is wrong inside one is refused there, with its own code.
 func decodeCloudEvents(r io.Reader, o *Options, to Sink) error {
+	return eachObject(r, o, func(raw []byte, at Place) error { return to.Event(&Event{Raw: raw, Place: at}) })
+}
+
+// eachObject cuts a file into JSON objects: one on each line, an array, or one alone.
+func eachObject(r io.Reader, o *Options, fn func(raw []byte, at Place) error) error {
 	c := &valueReader{in: bufio.NewReaderSize(r, 64<<10), max: o.partBytesMax(), line: 1}
 	if bom, _ := c.in.Peek(3); string(bom) == "\xef\xbb\xbf" {
 		c.in.Discard(3)
@@ -58,7 +63,7 @@ func decodeCloudEvents(r io.Reader, o *Options, to Sink) error {
 		if err != nil {
 			return err
 		}
-		if err := to.Event(&Event{Raw: raw, Place: at}); err != nil {
+		if err := fn(raw, at); err != nil {
 			return err
 		}
 	}

@@ -125,9 +125,13 @@ type Options struct {
 var decoders = map[string]Decoder{
 	"cloudevents": decodeCloudEvents,
 	"csv":         decodeCSV,
+	"d365":        decodeD365,
 	"edifact":     decodeEDIFACT,
+	"epcis":       decodeEPCIS,
 	"idoc":        decodeIDoc,
 	"poslog":      decodePOSLog,
+	"shopify":     decodeShopify,
+	"square":      decodeSquare,
 	"x12":         decodeX12,
 }
 

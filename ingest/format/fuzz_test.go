@@ -95,3 +95,15 @@ func FuzzX12(f *testing.F) {
 func FuzzEDIFACT(f *testing.F) {
 	fuzz(f, "edifact", &Options{}, &Options{Strict: true, Location: "0421", LinesMax: 1}, &Options{PartBytesMax: 60})
 }
+
+func FuzzEPCIS(f *testing.F) {
+	fuzz(f, "epcis", &Options{}, &Options{PartBytesMax: 500, Location: "0421"})
+}
+
+func FuzzShopify(f *testing.F) { fuzz(f, "shopify", &Options{}) }
+
+func FuzzSquare(f *testing.F) { fuzz(f, "square", &Options{}) }
+
+func FuzzD365(f *testing.F) {
+	fuzz(f, "d365", &Options{}, &Options{Time: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Location: "0421"})
+}
