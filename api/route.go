@@ -27,6 +27,7 @@ var routes = []route{
 	at("/v1/transfers/*/*", "POST", (*request).changeTransfer),
 	at("/v1/inbound", "GET", (*request).listInbound),
 	at("/v1/events", "POST", (*request).postEvents),
+	{path: []string{"v1", "hooks", "*"}, methods: map[string]func(*request){"POST": (*request).postHook}, open: true},
 	at("/v1/imports", "POST", (*request).postImport, "GET", (*request).getImports),
 	at("/v1/imports/*", "GET", (*request).getImport),
 	at("/v1/positions/*/*", "GET", (*request).getPosition),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -52,6 +53,7 @@ type record struct {
 	offset                  int64
 	start, keyEnd, valueEnd int // in fetched.bytes
 	headers                 []ledger.Header
+	time                    time.Time // the broker's or the producer's
 }
 
 func (f *fetched) key(r *record) []byte   { return f.bytes[r.start:r.keyEnd] }
@@ -112,7 +114,7 @@ func (f *fetched) takeRecord(rec *protocol.Record, control bool) error {
 	if control {
 		return nil
 	}
-	r := record{offset: rec.Offset}
+	r := record{offset: rec.Offset, time: rec.Time}
 	if err := f.copyRecord(&r, rec); err != nil {
 		return err
 	}

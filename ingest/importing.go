@@ -13,7 +13,6 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"onhand/ingest/format"
-	"onhand/ledger"
 )
 
 // ErrTooManyRefused ends an import: something is wrong with all of the file, or the
@@ -53,7 +52,7 @@ func (i *Import) Run(ctx context.Context, a *Applier, r io.Reader) error {
 	}
 	d := a.decoders.Get().(*decoder)
 	defer a.decoders.Put(d)
-	t := &translator{decoder: d, source: &i.Source, take: i.take(ctx, a.ledger), refused: i.refuse}
+	t := &translator{decoder: d, source: &i.Source, take: untilTaken(ctx, a.ledger), refused: i.refuse}
 	err := i.pipe(ctx, text, t)
 	i.Done = t.done
 	var bad *format.Refusal
@@ -98,21 +97,6 @@ func (i *Import) pipe(ctx context.Context, text io.Reader, t *translator) error 
 		}
 	}
 	return readErr
-}
-
-// take waits for room in the ledger, once and again.
-func (i *Import) take(ctx context.Context, l *ledger.Ledger) func(func() error) error {
-	return func(submit func() error) error {
-		for {
-			err := submit()
-			if !errors.Is(err, ledger.ErrOverloaded) {
-				return err
-			}
-			if err := errors.Join(ctx.Err(), l.WaitRoom()); err != nil {
-				return err
-			}
-		}
-	}
 }
 
 func (i *Import) refuse(p *RefusedPart) error {

@@ -168,7 +168,7 @@ func (p *partition) applyRecord(ctx context.Context, f *fetched, r *record) bool
 // the record does.
 func (p *partition) translate(ctx context.Context, f *fetched, r *record, s *Source) bool {
 	from := ledger.DeadLetter{Topic: p.topic, Partition: p.partition, Offset: r.offset, Key: f.key(r), Headers: r.headers}
-	t := translator{decoder: p.decoder, source: s, from: from, keepRaw: true, take: func(submit func() error) error {
+	t := translator{decoder: p.decoder, source: s.at(r.time), from: from, keepRaw: true, take: func(submit func() error) error {
 		err := submit()
 		var refused *ledger.Refused
 		if err == nil || errors.As(err, &refused) {

@@ -137,20 +137,10 @@ func (r *rereader) record(ctx context.Context, p *partition, f *fetched, rec *re
 		r.Waiting++
 		return nil // it is tried again as a letter
 	}
-	take := func(submit func() error) error {
-		for {
-			err := submit()
-			if !errors.Is(err, ledger.ErrOverloaded) {
-				return err
-			}
-			if err := errors.Join(ctx.Err(), p.c.Ledger.WaitRoom()); err != nil {
-				return err
-			}
-		}
-	}
+	take := untilTaken(ctx, p.c.Ledger)
 	from := ledger.DeadLetter{Topic: p.topic, Partition: p.partition, Offset: rec.offset, Key: f.key(rec), Headers: rec.headers}
 	if s := p.c.speaking[p.topic]; s != nil {
-		t := translator{decoder: p.decoder, source: s, from: from, keepRaw: true, take: take}
+		t := translator{decoder: p.decoder, source: s.at(rec.time), from: from, keepRaw: true, take: take}
 		err := t.read(bytes.NewReader(f.value(rec)))
 		var bad *format.Refusal
 		if errors.As(err, &bad) {

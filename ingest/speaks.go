@@ -27,6 +27,16 @@ type Source struct {
 	Options format.Options
 }
 
+// at is the source as it speaks at a moment, of which is what says no time of its own.
+func (s *Source) at(t time.Time) *Source {
+	if !s.Options.Time.IsZero() {
+		return s
+	}
+	c := *s
+	c.Options.Time = t
+	return &c
+}
+
 // SourceSpec is how configuration says it. Members that are left out stand for what
 // format.Options says.
 type SourceSpec struct {

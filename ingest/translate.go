@@ -1,9 +1,12 @@
 package ingest
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strconv"
+	"time"
 
 	"onhand/ingest/format"
 	"onhand/jsonread"
@@ -43,6 +46,37 @@ type RefusedPart struct {
 	Code   ledger.Code
 	Detail string
 	Letter bool // it waits as a dead letter
+}
+
+// Translate applies what a source says in its own format, and returns when it is durable.
+// What is refused of it becomes dead letters. at is the time of what says none.
+func (a *Applier) Translate(s *Source, body []byte, at time.Time) (Translated, error) {
+	d := a.decoders.Get().(*decoder)
+	defer a.decoders.Put(d)
+	t := translator{decoder: d, source: s.at(at), keepRaw: true, take: untilTaken(context.Background(), a.ledger)}
+	err := t.read(bytes.NewReader(body))
+	var bad *format.Refusal
+	if errors.As(err, &bad) {
+		whole := *bad
+		whole.Raw = body
+		err = t.Refused(&whole)
+	}
+	return t.done, errors.Join(err, a.ledger.Wait(t.done.Seq))
+}
+
+// untilTaken tries again for as long as the ledger's queue is full, or until ctx ends.
+func untilTaken(ctx context.Context, l *ledger.Ledger) func(func() error) error {
+	return func(submit func() error) error {
+		for {
+			err := submit()
+			if !errors.Is(err, ledger.ErrOverloaded) {
+				return err
+			}
+			if err := errors.Join(ctx.Err(), l.WaitRoom()); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // read gives all of r to the ledger. The error is a *format.Refusal where it could not be
