@@ -18,14 +18,30 @@ type spoken struct {
 	file   string // under ingest/format/testdata
 	know   string // locations and SKUs that master data has, "l:0421 s:85123A"
 	want   string // "0421/85123A=14 …": on hand by location and SKU
+
+	differences int // sums of sales that are not what was told sale by sale
 }
 
 // TestSourcesThroughKafka gives one file of each format to the topic of a source that
 // speaks it, and asks the API what is there then.
 func TestSourcesThroughKafka(t *testing.T) {
 	all := []spoken{
-		{`"format":"csv"`, "csv/snapshot.csv", "l:0421 l:0422 s:85123A s:22423 s:71053", "0421/85123A=14 0421/71053=7 0422/85123A=3"},
-		{`"format":"csv","type":"wms.receipt"`, "csv/receipts.csv", "l:0421 s:a s:b", "0421/a=5 0421/b=2"},
+		{`"format":"csv"`, "csv/snapshot.csv", "l:0421 l:0422 s:85123A s:22423 s:71053", "0421/85123A=14 0421/71053=7 0422/85123A=3", 0},
+		{`"format":"csv","type":"wms.receipt"`, "csv/receipts.csv", "l:0421 s:a s:b", "0421/a=5 0421/b=2", 0},
+		{`"format":"poslog","time_zones":{"0042":"Europe/Amsterdam"}`, "poslog/six.xml", "l:0042 s:8710398526001 s:8710398526018 s:8710398526025 s:8710398526032",
+			"0042/8710398526001=-2 0042/8710398526018=-3 0042/8710398526025=1 0042/8710398526032=-3", 0},
+		{`"format":"idoc","time_zone":"Europe/Berlin"`, "idoc/receipts.xml", "l:0421 l:0423 s:5012345678900 s:22720.3 s:85123A s:0000012345670",
+			"0421/5012345678900=-2 0421/22720=-0.42 0421/85123A=1 0421/0000012345670=-1 0423/85123A=-1", 0},
+		{`"format":"x12","strict":true`, "x12/inventory.edi", "l:5012345004211 l:0421 l:0422 s:5012345678900 s:22423 s:71053.1 s:012345678905",
+			"5012345004211/5012345678900=17 5012345004211/22423=12 0422/71053=1.5 0422/012345678905=4 0421/012345678905=3", 0},
+		{`"format":"x12"`, "x12/activity.edi", "l:5012345004211 l:5012345004228 s:5012345678900 s:5012345678917.3", "5012345004211/5012345678900=14", 3},
+		{`"format":"edifact"`, "edifact/inventory.edi", "l:5012345004211 l:5012345004228 s:5012345678900", "5012345004211/5012345678900=17 5012345004228/5012345678900=4", 0},
+		{`"format":"edifact"`, "edifact/sales.edi", "l:5012345004211 l:5012345004228 s:5012345678900.3 s:5012345678917", "", 3},
+		{`"format":"epcis"`, "epcis/events.jsonld", "l:5012345004211 l:0421 s:05012345678900.3 s:05012345678917 s:85123A",
+			"5012345004211/05012345678900=3 5012345004211/05012345678917=2 0421/85123A=-3", 0},
+		{`"format":"shopify"`, "shopify/level.json", "l:655441491 s:808950810", "655441491/808950810=14", 0},
+		{`"format":"square"`, "square/count.json", "l:L0421 l:L0422 s:VAR85123A.1", "L0421/VAR85123A=14 L0422/VAR85123A=1.5", 0},
+		{`"format":"d365"`, "d365/sale.json", "l:0421 s:85123A", "0421/85123A=-2", 0},
 	}
 	for i, s := range all {
 		t.Run(s.file, func(t *testing.T) {
@@ -51,6 +67,9 @@ func TestSourcesThroughKafka(t *testing.T) {
 				return nil
 			})
 			p.holds(s.want)
+			if _, b := p.get("/v1/exceptions?code=sales-difference"); strings.Count(string(b), `"sales-difference"`) != s.differences {
+				t.Errorf("want %d differences: %s", s.differences, b)
+			}
 			p.stop()
 		})
 	}
@@ -107,7 +126,7 @@ func TestImportFromTheCommandLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, t.TempDir())
+	p := start(t, t.TempDir(), "--event-retention", "175200h")
 	file := filepath.Join(t.TempDir(), "stock.csv")
 	if err := os.WriteFile(file, []byte("store,article,stock\n0421,85123A,14\n0421,22423,3\n0421,71053,many\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -161,6 +180,21 @@ func TestImportFromTheCommandLine(t *testing.T) {
 		}
 		return nil
 	})
+	// Files of other formats are told by how they begin.
+	for _, f := range []struct{ file, says, position string }{
+		{"poslog/six.xml", "poslog from pos/nl: ", "0042/8710398526001=-2"},
+		{"x12/inventory.edi", "x12 from erp/edi: ", "5012345004211/5012345678900=17"},
+	} {
+		source := strings.TrimSuffix(f.says[strings.LastIndex(f.says, " from ")+6:], ": ")
+		p.know("l:0042 l:5012345004211 s:8710398526001 s:5012345678900")
+		says(f.says, tool(1, "import", "--http", p.url, "--source", source, "--time-zone", "Europe/Amsterdam",
+			"--report", filepath.Join(t.TempDir(), "refused.csv"), filepath.Join("ingest/format/testdata", f.file)))
+	}
+	// A sale is whole or not at all: it waits for all its codes. Of figures each stands for itself.
+	p.holds("5012345004211/5012345678900=17")
+	p.know("s:8710398526018 s:8710398526025")
+	p.must(200, "PUT", "/v1/aliases/pos/8710398526032", `{"sku":"8710398526025"}`)
+	p.holds("0042/8710398526001=-2 0042/8710398526025=-2")
 	if out := run(1, "--format", "cloudevents", file); !strings.Contains(out, "want an object") {
 		t.Errorf("of a file that is something else it says %s", out)
 	}
