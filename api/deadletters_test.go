@@ -105,6 +105,24 @@ func TestDeadLetterCalls(t *testing.T) {
 	if got := sh.figures("late", "x"); got != "-1 h0 c0 av0" {
 		t.Errorf("late is %s", got)
 	}
+
+	// With another event in its place each: only one of them is.
+	sh.call("POST", "/v1/events", from("third", saleEvent("9", "later", "1")))
+	if err := json.Unmarshal([]byte(sh.call("GET", "/v1/dead-letters?source=third", "").body), &last); err != nil || len(last.Items) != 1 {
+		t.Fatal(err, last)
+	}
+	for i := range answers {
+		wg.Go(func() {
+			answers[i] = sh.call("POST", "/v1/dead-letters/"+last.Items[0].ID+"/replay", fmt.Sprintf(`{"event":%s}`, saleEvent(fmt.Sprint("other-", i), "late", "1"))).body
+		})
+	}
+	wg.Wait()
+	if n := strings.Count(strings.Join(answers, ""), `"applied":true`); n != 1 {
+		t.Errorf("%d of 16 corrections at once were applied: %v", n, answers)
+	}
+	if got := sh.figures("late", "x"); got != "-2 h0 c0 av0" {
+		t.Errorf("late is %s", got)
+	}
 }
 
 func (sh *shop) restartWithIngest() {
