@@ -23,6 +23,7 @@ type commandLine struct {
 	Replay       replayScenario       `cmd:"" help:"A year of sales from a CSV file through Kafka; the ledger must end where arithmetic ends."`
 	Compare      compareScenario      `cmd:"" help:"onhand beside bare fasthttp, Redis, PostgreSQL, kafka-go and franz-go, on the same work and in turn."`
 	Scale        scaleScenario        `cmd:"" help:"What grows with the number of positions: memory, restart, time per call, checkpoints."`
+	Import       importScenario       `cmd:"" help:"A full snapshot as one file, new, again and later, while customers look."`
 	Bare         bareServer           `cmd:"" hidden:"" help:"The bare HTTP server that availability compares with."`
 }
 
@@ -74,6 +75,8 @@ func run(args []string) int {
 		s = &cli.Scale
 	case "replay":
 		s = &cli.Replay
+	case "import":
+		s = &cli.Import
 	default:
 		err = cli.Bare.serve(ctx)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -32,8 +33,14 @@ type Import struct {
 	Refused []RefusedPart // likewise
 }
 
-// eventsAhead is how many events are decoded before they are applied.
-const eventsAhead = 4
+const (
+	// eventsAhead is how many events are decoded before they are applied.
+	eventsAhead = 16
+	// importLines is how many lines an event has where the format can choose: it is applied
+	// under locks, for which readers wait. At 10,000 they waited ten milliseconds; below 200
+	// each line costs more.
+	importLines = 256
+)
 
 // Run reads all of r, which may be compressed by gzip, and returns when what it took is
 // durable. The same file again changes nothing, so one that was cut short is read again.
@@ -72,16 +79,24 @@ func brokenGzip(err error) error {
 // pipe lets one goroutine decode and this one apply.
 func (i *Import) pipe(ctx context.Context, text io.Reader, t *translator) error {
 	ctx, cancel := context.WithCancel(ctx)
+	o := i.Source.Options
+	if o.LinesMax == 0 {
+		o.LinesMax = importLines
+	}
 	found := &pipeSink{ctx: ctx, out: make(chan any, eventsAhead)}
 	var decoding sync.WaitGroup
 	var readErr error
 	decoding.Go(func() {
 		defer close(found.out)
-		readErr = format.Named(i.Source.Format)(text, &i.Source.Options, found)
+		readErr = format.Named(i.Source.Format)(text, &o, found)
 	})
 	defer decoding.Wait()
 	defer cancel()
+	var work pace
 	for part := range found.out {
+		if len(found.out) == 0 {
+			work.begin() // it waited, and so has rested
+		}
 		var err error
 		switch part := part.(type) {
 		case *format.Event:
@@ -92,6 +107,7 @@ func (i *Import) pipe(ctx context.Context, text io.Reader, t *translator) error 
 			err = t.Refused(part)
 		}
 		i.Lines.Store(int64(t.done.Lines))
+		work.rest()
 		if err != nil {
 			return err
 		}
@@ -109,11 +125,31 @@ func (i *Import) refuse(p *RefusedPart) error {
 
 // pipeSink hands on copies of what a decoder finds.
 type pipeSink struct {
-	ctx context.Context
-	out chan any
+	ctx  context.Context
+	out  chan any
+	pace pace
+}
+
+// pace keeps who works without an end from taking a whole processor: as long as all of them
+// run, the runtime looks for news from the network only every ten milliseconds. What was
+// worked is rested, a millisecond at a time, which is how short a sleep can be.
+type pace struct{ began time.Time }
+
+func (p *pace) begin() { p.began = time.Now() }
+
+func (p *pace) rest() {
+	if p.began.IsZero() {
+		p.begin()
+	}
+	if worked := time.Since(p.began); worked >= time.Millisecond {
+		time.Sleep(worked)
+		p.begin()
+	}
 }
 
 func (s *pipeSink) send(part any) error {
+	s.pace.rest()
+	defer s.pace.begin()
 	select {
 	case s.out <- part:
 		return nil

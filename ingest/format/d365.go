@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // decodeD365 reads postings of on-hand changes as Dynamics 365's Inventory Visibility takes
@@ -23,6 +24,9 @@ func decodeD365(r io.Reader, o *Options, to Sink) error {
 		var v d365Posting
 		refuse := func(field, value, why string) error {
 			return to.Refused(&Refusal{Place: at, Field: field, Value: cut(value, 64), Why: why, Raw: raw[:min(len(raw), 4096)]})
+		}
+		if !utf8.Valid(raw) {
+			return refuse("", "", "UTF-8")
 		}
 		if err := json.Unmarshal(raw, &v); err != nil {
 			return refuse("", err.Error(), "a posting of on-hand changes")

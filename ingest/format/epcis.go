@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -237,6 +238,12 @@ func (e *epcis) event(raw []byte) error {
 	if out.Location == "" {
 		return refuse("bizLocation", "", "a location, there or in readPoint")
 	}
+	if v.Action != "" && v.Action != "ADD" && v.Action != "OBSERVE" && v.Action != "DELETE" {
+		return refuse("action", v.Action, "ADD, OBSERVE or DELETE")
+	}
+	if v.Action == "DELETE" && (kind == "wms.receipt" || kind == "wms.count") {
+		return refuse("action", v.Action, "ADD or OBSERVE with this step")
+	}
 	sums, order, field, value, why := v.sums()
 	if why != "" {
 		return refuse(field, value, why)
@@ -269,7 +276,7 @@ func (e *epcis) event(raw []byte) error {
 		}
 		out.Lines = append(out.Lines, Line{SKU: sku, Quantity: quantity, Condition: condition})
 	}
-	out.ID = v.name(out)
+	out.ID = v.name(raw)
 	if v.Error == nil {
 		return e.to.Event(out)
 	}
@@ -298,8 +305,11 @@ func (v *epcisEvent) sums() (sums map[string]string, order []string, field, valu
 		return ok
 	}
 	for i, epc := range v.EPCs {
-		if item, ok := epcisItem(epc); ok && !add(item, "1") {
-			return nil, nil, fmt.Sprintf("epcList[%d]", i), epc, "fewer of them"
+		if epcisContainer(epc) {
+			continue
+		}
+		if item, ok := epcisItem(epc); !ok || !add(item, "1") {
+			return nil, nil, fmt.Sprintf("epcList[%d]", i), epc, "an SGTIN"
 		}
 	}
 	for i, q := range v.Quantities {
@@ -324,17 +334,23 @@ func (v *epcisEvent) sums() (sums map[string]string, order []string, field, valu
 	return sums, order, "", "", ""
 }
 
-// name is the event's id with a digest of what it says.
-func (v *epcisEvent) name(e *Event) string {
-	h := xxh3.New()
-	for _, s := range []string{e.Type, e.Time.UTC().Format(time.RFC3339Nano), e.Location, e.Inbound, e.Reason} {
-		h.WriteString(s)
-		h.WriteString("\x00")
+// name is the event's id with a digest of all that it says, but of when that was recorded and
+// that it was wrong.
+func (v *epcisEvent) name(raw []byte) string {
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.UseNumber()
+	var said map[string]any
+	err := in.Decode(&said)
+	for _, m := range [...]string{"errorDeclaration", "recordTime", "eventTimeZoneOffset", "eventID", "@context"} {
+		delete(said, m)
 	}
-	for _, ln := range e.Lines {
-		h.WriteString(ln.SKU + "\x00" + ln.Quantity + "\x00" + ln.Condition + "\x00")
+	canonical := raw
+	if err == nil {
+		if sorted, err := json.Marshal(said); err == nil {
+			canonical = sorted
+		}
 	}
-	sum := h.Sum128()
+	sum := xxh3.Hash128(canonical)
 	if v.ID == "" {
 		return fmt.Sprintf("digest:%016x%016x", sum.Hi, sum.Lo)
 	}

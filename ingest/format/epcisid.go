@@ -22,15 +22,23 @@ func epcisItem(s string) (item string, ok bool) {
 		body := parts[1][:1] + parts[0] + parts[1][1:]
 		return body + checkDigit(body), true
 	}
-	if strings.HasPrefix(s, "urn:epc:") || s == "" {
-		return "", false
-	}
-	for _, other := range [...]string{"00", "8003", "8004", "253", "255", "401", "402"} { // SSCC, GRAI, GIAI, GDTI, coupons, consignments
-		if _, found := linkKey(s, other); found {
-			return "", false
+	return s, s != "" && !strings.HasPrefix(s, "urn:epc:") && !epcisContainer(s)
+}
+
+// epcisContainer says that an EPC is of something that is no goods: a pallet, a crate, an
+// asset, a document, a consignment.
+func epcisContainer(s string) bool {
+	for _, scheme := range [...]string{"sscc", "grai", "giai", "gdti", "gsrn", "sgcn", "ginc", "gsin", "itip", "cpi", "gid", "pgln", "sgln"} {
+		if strings.HasPrefix(s, "urn:epc:id:"+scheme+":") {
+			return true
 		}
 	}
-	return s, true
+	for _, key := range [...]string{"00", "8003", "8004", "253", "255", "401", "402"} {
+		if _, found := linkKey(s, key); found {
+			return true
+		}
+	}
+	return false
 }
 
 // epcisLocation is the location that an id names: the GLN of a Digital Link (/414/) or of an

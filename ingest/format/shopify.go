@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"time"
+	"unicode/utf8"
 )
 
 // decodeShopify reads what Shopify's webhook inventory_levels/update sends: one object, or
@@ -26,6 +27,9 @@ func decodeShopify(r io.Reader, o *Options, to Sink) error {
 		}
 		refuse := func(field, value, why string) error {
 			return to.Refused(&Refusal{Place: at, Field: field, Value: cut(value, 64), Why: why, Raw: raw[:min(len(raw), 4096)]})
+		}
+		if !utf8.Valid(raw) {
+			return refuse("", "", "UTF-8")
 		}
 		if err := json.Unmarshal(raw, &v); err != nil {
 			return refuse("", err.Error(), "an inventory level")

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // decodeSquare reads what Square's webhook inventory.count.updated sends: one object, or more
@@ -18,6 +19,9 @@ func decodeSquare(r io.Reader, o *Options, to Sink) error {
 		var v squareEvent
 		refuse := func(field, value, why string) error {
 			return to.Refused(&Refusal{Place: at, Field: field, Value: cut(value, 64), Why: why, Raw: raw[:min(len(raw), 4096)]})
+		}
+		if !utf8.Valid(raw) {
+			return refuse("", "", "UTF-8")
 		}
 		if err := json.Unmarshal(raw, &v); err != nil {
 			return refuse("", err.Error(), "an event of Square's")
