@@ -90,6 +90,17 @@ type conn struct {
 	left   *atomic.Int64 // what it counts in
 	unread atomic.Bool   // the caller may still be sending what nobody will read
 	closed atomic.Bool
+	ended  atomic.Bool // more was wanted of the caller than came
+}
+
+// Read notes where the caller's bytes end. The HTTP library takes that for the end of a body
+// in chunks, or of one that is shorter than it says.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == io.EOF {
+		c.ended.Store(true)
+	}
+	return n, err
 }
 
 // SetWriteBuffer is that of the connection below, where it has one.

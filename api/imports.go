@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/valyala/fasthttp"
 
 	"onhand/ingest"
 	"onhand/ingest/format"
@@ -54,6 +53,7 @@ func (r *request) postImport() {
 		r.invalid(err)
 		return
 	}
+	defer r.interruptImport()()
 	in := bufio.NewReaderSize(r.importBody(), 256<<10)
 	if job.Source.Format == "" {
 		if job.Source.Format = sniff(in); format.Named(job.Source.Format) == nil {
@@ -65,9 +65,7 @@ func (r *request) postImport() {
 		r.problem("overloaded", fmt.Sprintf("%d imports run, and no more are begun; or one with this id runs", importsAtOnce))
 		return
 	}
-	ctx, cancel := context.WithCancel(r.s.ends)
-	err = job.Run(ctx, r.s.Ingest, in)
-	cancel()
+	err = job.Run(r.s.ends, r.s.Ingest, in)
 	r.s.imports.end(job, err)
 	var bad *format.Refusal
 	switch {
@@ -132,12 +130,16 @@ func appendRefusedPart(b []byte, p *ingest.RefusedPart) []byte {
 // failImport tells errors of the connection from ours.
 func (r *request) failImport(err error) {
 	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) || errors.Is(err, io.ErrUnexpectedEOF) {
+	switch {
+	case r.s.ends.Err() != nil:
+		r.ctx.SetConnectionClose()
+		r.problem("not-ready", "the service ends; what came was taken, and the same file can be sent again")
+	case errors.As(err, &timeout), errors.Is(err, io.ErrUnexpectedEOF):
 		r.ctx.SetConnectionClose()
 		r.problem("invalid-request", "the file did not come to its end; what came was taken, and the same file can be sent again")
-		return
+	default:
+		r.fail(err)
 	}
-	r.fail(err)
 }
 
 // sniff tells the format by the beginning, compressed or not.
@@ -237,32 +239,58 @@ func (r *request) flag(name string) (bool, error) {
 	return v == "true", nil
 }
 
-// importBody is the file as it comes. A part of importPace bytes has ReadTimeout to arrive.
+// importBody is the file as it comes, until the service ends. A part of importPace bytes has
+// ReadTimeout to arrive; the time in which it is not wanted does not count.
 func (r *request) importBody() io.Reader {
 	stream := r.ctx.RequestBodyStream()
 	if stream == nil {
 		return bytes.NewReader(r.ctx.Request.Body())
 	}
-	return &pacedBody{r.ctx, stream, r.s.ReadTimeout, importPace}
+	return &pacedBody{r: r, in: stream}
 }
 
 type pacedBody struct {
-	ctx     *fasthttp.RequestCtx
-	in      io.Reader
-	timeout time.Duration
-	came    int
+	r      *request
+	in     io.Reader
+	came   int
+	waited time.Duration
 }
 
 func (p *pacedBody) Read(b []byte) (int, error) {
 	if p.came >= importPace {
-		p.came = 0
-		if err := p.ctx.SetReadDeadline(time.Now().Add(p.timeout)); err != nil {
-			return 0, err
-		}
+		p.came, p.waited = 0, 0
+	}
+	began := time.Now()
+	if err := p.r.ctx.SetReadDeadline(began.Add(p.r.s.ReadTimeout - p.waited)); err != nil {
+		return 0, err
+	}
+	if err := p.r.s.ends.Err(); err != nil { // interruptImport may have set its deadline before
+		return 0, err
 	}
 	n, err := p.in.Read(b)
+	p.waited += time.Since(began)
 	p.came += n
+	if err == io.EOF && p.r.cutShort() {
+		err = io.ErrUnexpectedEOF
+	}
 	return n, err
+}
+
+// interruptImport wakes who waits for more of the file when the service ends, until done is called.
+func (r *request) interruptImport() (done func()) {
+	if r.ctx.RequestBodyStream() == nil {
+		return func() {}
+	}
+	woken := make(chan struct{})
+	stop := context.AfterFunc(r.s.ends, func() {
+		r.ctx.SetReadDeadline(time.Now()) // it fails where there is nobody to wake
+		close(woken)
+	})
+	return func() {
+		if !stop() {
+			<-woken
+		}
+	}
 }
 
 // getImports lists imports that run, and some that have ended, oldest first.

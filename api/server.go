@@ -178,11 +178,19 @@ func (r *request) readBody() error {
 	switch {
 	case err != nil:
 		return err
+	case r.cutShort():
+		return io.ErrUnexpectedEOF
 	case len(r.body) > most:
 		return fasthttp.ErrBodyTooLarge
 	}
 	r.ctx.Request.SetBodyRaw(r.body)
 	return nil
+}
+
+// cutShort says that the connection ended within the body.
+func (r *request) cutShort() bool {
+	c, ok := r.ctx.Conn().(*conn)
+	return ok && c.ended.Load()
 }
 
 // handleError answers what is not a request that can be read.

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,14 +46,15 @@ const (
 // Run reads all of r, which may be compressed by gzip, and returns when what it took is
 // durable. The same file again changes nothing, so one that was cut short is read again.
 // The error is a *format.Refusal where the file could not be read to its end, or wraps
-// ErrTooManyRefused; what stands before that place was taken all the same.
+// ErrTooManyRefused, or is r's own; what stands before that place was taken all the same.
 func (i *Import) Run(ctx context.Context, a *Applier, r io.Reader) error {
-	in := bufio.NewReaderSize(&countingReader{r, &i.Read}, 256<<10)
+	file := &countingReader{Reader: r, n: &i.Read}
+	in := bufio.NewReaderSize(file, 256<<10)
 	text := io.Reader(in)
 	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" {
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return brokenGzip(err)
+			return cmp.Or(file.err, brokenGzip(err))
 		}
 		defer z.Close()
 		text = z
@@ -62,6 +64,9 @@ func (i *Import) Run(ctx context.Context, a *Applier, r io.Reader) error {
 	t := &translator{decoder: d, source: &i.Source, take: untilTaken(ctx, a.ledger), refused: i.refuse}
 	err := i.pipe(ctx, text, t)
 	i.Done = t.done
+	if file.err != nil {
+		return errors.Join(file.err, a.ledger.Wait(t.done.Seq))
+	}
 	var bad *format.Refusal
 	if errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = brokenGzip(err)
@@ -178,11 +183,15 @@ func (s *pipeSink) Refused(r *format.Refusal) error {
 
 type countingReader struct {
 	io.Reader
-	n *atomic.Int64
+	n   *atomic.Int64
+	err error // of the file itself, not of what is in it
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	c.n.Add(int64(n))
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
 	return n, err
 }
