@@ -42,7 +42,10 @@ func eachObject(r io.Reader, o *Options, fn func(raw []byte, at Place) error) er
 			return err
 		case array && b == ']':
 			c.in.ReadByte()
-			if b, err = c.skip(); err != io.EOF {
+			if b, err = c.skip(); err != io.EOF && err != nil {
+				return err
+			}
+			if err == nil {
 				return &Refusal{Place: Place{"line", c.line}, Value: string(rune(b)), Field: "after the array", Why: "nothing"}
 			}
 			return nil
@@ -51,8 +54,11 @@ func eachObject(r io.Reader, o *Options, fn func(raw []byte, at Place) error) er
 				return &Refusal{Place: Place{"line", c.line}, Field: "between two events", Value: string(rune(b)), Why: "a comma"}
 			}
 			c.in.ReadByte()
-			if b, err = c.skip(); err != nil {
+			if b, err = c.skip(); err == io.EOF {
 				return &Refusal{Place: Place{"line", c.line}, Why: "an event behind the comma"}
+			}
+			if err != nil {
+				return err
 			}
 		}
 		if b != '{' {

@@ -272,3 +272,10 @@ func (h *ediHeap) give() error {
 
 // drop forgets what was gathered.
 func (h *ediHeap) drop() { h.found, h.lines = nil, 0 }
+
+// isReaders says that an error is not the file's. What was read of a message then may have
+// been less than it says, and under its name the whole would be refused when it comes.
+func isReaders(err error) bool {
+	var bad *Refusal
+	return !errors.As(err, &bad)
+}

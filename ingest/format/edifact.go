@@ -96,7 +96,7 @@ func (e *edifact) interchange(first bool) error {
 			if err == io.EOF {
 				err = &Refusal{Place: began, Field: "UNZ", Value: cut(e.reference, 64), Why: "an interchange that ends"}
 			}
-			if e.o.Strict {
+			if e.o.Strict || isReaders(err) {
 				e.h.drop()
 				return err
 			}

@@ -161,7 +161,7 @@ func (x *x12) interchange() error {
 
 // cutShort gives what was found of an interchange that does not end, unless that has to.
 func (x *x12) cutShort(err error) error {
-	if x.o.Strict {
+	if x.o.Strict || isReaders(err) {
 		x.h.drop()
 		return err
 	}
