@@ -173,5 +173,10 @@ func (a *Applier) retry(d *ledger.DeadLetter) (Replayed, error) {
 		return Replayed{}, nil // closed meanwhile
 	}
 	defer a.letters.unlock(d.Seq)
+	if _, err := a.ledger.WaitingLetter(d.Seq); errors.Is(err, ledger.ErrNoLetter) {
+		return Replayed{}, nil // closed long since, perhaps by an event in its place
+	} else if err != nil {
+		return Replayed{}, err
+	}
 	return a.replay(d, nil, false)
 }
