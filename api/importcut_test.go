@@ -99,3 +99,31 @@ func TestBodiesCutShort(t *testing.T) {
 		t.Error("it was carried out")
 	}
 }
+
+// TestImportFaults lets decoding panic more often than imports may run at once: each costs itself alone.
+func TestImportFaults(t *testing.T) {
+	sh := eventShop(t)
+	for range importsAtOnce + 1 {
+		r := &request{s: sh.s}
+		job := &importJob{id: "fault"}
+		job.Source.Name, job.Source.Format = "erp/hq", "csv"
+		if !sh.s.imports.begin(job) {
+			t.Fatal("those before are taken to run")
+		}
+		func() {
+			defer func() {
+				if p := recover(); p == nil || !strings.Contains(fmt.Sprint(p), "a broken decoder") {
+					t.Errorf("%v", p)
+				}
+			}()
+			r.runImport(job, io.MultiReader(strings.NewReader("location,sku,quantity\n"), panicking{}))
+		}()
+	}
+	if got := sh.call("GET", "/v1/imports/fault", ""); !strings.Contains(got.body, "a fault of the service") {
+		t.Error(got.body)
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Read(b []byte) (int, error) { panic("a broken decoder") }

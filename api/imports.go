@@ -65,8 +65,8 @@ func (r *request) postImport() {
 		r.problem("overloaded", fmt.Sprintf("%d imports run, and no more are begun; or one with this id runs", importsAtOnce))
 		return
 	}
-	err = job.Run(r.s.ends, r.s.Ingest, in)
-	r.s.imports.end(job, err)
+	defer func() { job.Refused = nil }() // they are told now or never, and may be many
+	err = r.runImport(job, in)
 	var bad *format.Refusal
 	switch {
 	case errors.As(err, &bad) && job.Done.Events == 0:
@@ -86,6 +86,15 @@ func (r *request) postImport() {
 		r.answerLarge(r.out)
 	}
 }
+
+// runImport ends the job also where Run does not return.
+func (r *request) runImport(job *importJob, in io.Reader) (err error) {
+	err = errImportFault
+	defer func() { r.s.imports.end(job, err) }()
+	return job.Run(r.s.ends, r.s.Ingest, in)
+}
+
+var errImportFault = errors.New("a fault of the service ended it")
 
 // append appends what is known of an import; all of it when it has ended.
 func (j *importJob) append(b []byte, err error) []byte {
@@ -160,7 +169,7 @@ func sniff(in *bufio.Reader) string {
 // importJob reads what the query says of the file: the name of a source that
 // configuration knows, or how this one speaks.
 func (r *request) importJob() (*importJob, error) {
-	names := []string{"id", "source", "format", "system", "time_zone", "location", "void", "type", "comma", "basis", "time"}
+	names := []string{"id", "source", "format", "time_zone", "location", "void", "type", "comma", "basis", "time"}
 	if err := r.onlyParams(append(names, "columns", "complete", "strict")...); err != nil {
 		return nil, err
 	}
@@ -174,7 +183,7 @@ func (r *request) importJob() (*importJob, error) {
 			said[name] = v
 		}
 	}
-	spec := ingest.SourceSpec{Source: said["source"], Format: said["format"], System: said["system"], Zone: said["time_zone"], Location: said["location"],
+	spec := ingest.SourceSpec{Source: said["source"], Format: said["format"], Zone: said["time_zone"], Location: said["location"],
 		Void: said["void"], Type: said["type"], Comma: said["comma"], Basis: said["basis"], Time: said["time"]}
 	job := &importJob{id: said["id"], started: time.Now()}
 	if job.id == "" {
@@ -204,11 +213,17 @@ func (r *request) importJob() (*importJob, error) {
 	if i := slices.IndexFunc(r.s.Sources, func(s ingest.Source) bool {
 		return s.Name == spec.Source && (spec.Format == "" || spec.Format == s.Format)
 	}); i >= 0 {
+		if err := r.onlyParams("id", "source", "format", "time"); err != nil {
+			return nil, fmt.Errorf("%w beside source %s, which is configured: its entry says how it speaks", err, spec.Source)
+		}
 		job.Source = r.s.Sources[i]
 		if spec.Time != "" {
-			job.Source.Options.Time, err = time.Parse(time.RFC3339Nano, spec.Time)
+			if job.Source.Options.Time, err = time.Parse(time.RFC3339Nano, spec.Time); err != nil {
+				return nil, fmt.Errorf("time: want a time like 2006-01-02T15:04:05Z, got %q", spec.Time)
+			}
 		}
-		return job, err
+		job.timeless()
+		return job, nil
 	}
 	if spec.Source == "" {
 		spec.Source = "import"
@@ -221,10 +236,15 @@ func (r *request) importJob() (*importJob, error) {
 		return nil, err
 	}
 	job.Source.Format = told
-	if job.Source.Options.Time.IsZero() {
-		job.Source.Options.Time = job.started
-	}
+	job.timeless()
 	return job, nil
+}
+
+// timeless takes a file that says no time to be of the moment it comes.
+func (j *importJob) timeless() {
+	if j.Source.Options.Time.IsZero() {
+		j.Source.Options.Time = j.started
+	}
 }
 
 // flag is a parameter that is true or false, false where it is not given.

@@ -71,6 +71,10 @@ func TestPostImports(t *testing.T) {
 	}
 	f(at+"&columns=sku:art%2Cicle,quantity:n&source=wms&type=wms.count", "\"art,icle\";n;location\na;7;x\n", "200 wms csv: 1 lines, 1 taken, 0 again")
 	f(at+"&source=erp/hq", "store,article,stock,x\nx,a,9,\n", "200 erp/hq csv: 1 lines, 1 taken, 0 again")
+	f("source=erp/hq&id=now", "store,article,stock\nx,a,9\n", "200 erp/hq csv: 1 lines, 1 taken, 0 again")
+	f("source=erp/hq&complete=true", "a", "400 complete: unknown parameter beside source erp/hq, which is configured: its entry says how it speaks")
+	f("source=erp/hq&time=now", "a", `400 time: want a time like 2006-01-02T15:04:05Z, got "now"`)
+	f("system=erp", "a", "400 system: unknown parameter")
 	f("", saleEvent("1", "a", "1")+"\n"+saleEvent("2", "zzz", "1")+"\n{\"id\":", "200 import cloudevents: 2 lines, 1 taken, 0 again, 3 unknown-sku: line 5: an event: want one that ends before the file does, got \"{\\\"id\\\":\"")
 	f("", "?", "400 format: how the file begins does not tell it: want one of "+strings.Join(formats(), ", "))
 	f("", "", "400 format: how the file begins does not tell it: want one of "+strings.Join(formats(), ", "))
@@ -83,7 +87,7 @@ func TestPostImports(t *testing.T) {
 
 	list := sh.call("GET", "/v1/imports", "")
 	var items struct{ Items []struct{ ID, Format string } }
-	if err := json.Unmarshal([]byte(list.body), &items); err != nil || len(items.Items) != 6 {
+	if err := json.Unmarshal([]byte(list.body), &items); err != nil || len(items.Items) != 7 {
 		t.Fatalf("%v: %s", err, list.body)
 	}
 	one := sh.call("GET", "/v1/imports/"+items.Items[0].ID, "")

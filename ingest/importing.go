@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -91,8 +92,14 @@ func (i *Import) pipe(ctx context.Context, text io.Reader, t *translator) error 
 	found := &pipeSink{ctx: ctx, out: make(chan any, eventsAhead)}
 	var decoding sync.WaitGroup
 	var readErr error
+	var fault any // what the decoder panicked with
 	decoding.Go(func() {
 		defer close(found.out)
+		defer func() {
+			if p := recover(); p != nil {
+				fault = fmt.Sprintf("%v, in\n%s", p, debug.Stack())
+			}
+		}()
 		readErr = format.Named(i.Source.Format)(text, &o, found)
 	})
 	defer decoding.Wait()
@@ -116,6 +123,9 @@ func (i *Import) pipe(ctx context.Context, text io.Reader, t *translator) error 
 		if err != nil {
 			return err
 		}
+	}
+	if fault != nil {
+		panic(fault) // it costs this import alone, as any panic of a request does
 	}
 	return readErr
 }
