@@ -116,7 +116,7 @@ func TestImportFaults(t *testing.T) {
 					t.Errorf("%v", p)
 				}
 			}()
-			r.runImport(job, io.MultiReader(strings.NewReader("location,sku,quantity\n"), panicking{}))
+			r.runImport(job, io.MultiReader(strings.NewReader("location,sku,quantity,as_of\n"), panicking{}))
 		}()
 	}
 	if got := sh.call("GET", "/v1/imports/fault", ""); !strings.Contains(got.body, "a fault of the service") {
