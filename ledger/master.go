@@ -74,6 +74,9 @@ func (c PutSKU) apply(l *Ledger) (Result, error) {
 	}
 	has := had.replacedBy(cmp.Or(c.Name.Source, ByCall), c.Info.Aliases)
 	if c.alias != nil {
+		if reg.get(id).deleted { // since it was looked up
+			return Result{}, refuse(UnknownSKU, "")
+		}
 		c.Info = reg.get(id).info // as it is now
 		has = c.alias.change(had)
 	}
@@ -120,6 +123,9 @@ func (c PutLocation) apply(l *Ledger) (Result, error) {
 	}
 	has := had.replacedBy(cmp.Or(c.Name.Source, ByCall), c.Info.Aliases)
 	if c.alias != nil {
+		if reg.get(id).deleted { // since it was looked up
+			return Result{}, refuse(UnknownLocation, "")
+		}
 		c.Info = reg.get(id).info // as it is now
 		has = c.alias.change(had)
 	}
