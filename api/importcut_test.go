@@ -127,3 +127,30 @@ func TestImportFaults(t *testing.T) {
 type panicking struct{}
 
 func (panicking) Read(b []byte) (int, error) { panic("a broken decoder") }
+
+// TestImportsRefusedEarly refuses files before they have come, and says why to who is still sending.
+func TestImportsRefusedEarly(t *testing.T) {
+	sh := eventShop(t)
+	sh.s.Keys = []string{"key"}
+	url, _ := sh.serve()
+	f := func(query, key string, status int, want string) {
+		t.Helper()
+		c := sh.dial(url)
+		head := "POST /v1/imports?" + query + " HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\nAuthorization: Bearer " + key + "\r\n\r\n"
+		sent := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(c, head+strings.Repeat("x,a,1\n", 33554432/6)+"\n\n")
+			sent <- err
+		}()
+		if err := <-sent; err != nil {
+			t.Errorf("%s: while it was sent: %v", query, err)
+		}
+		if res, body := sh.answerOn(c); res.StatusCode != status || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s", query, res.StatusCode, body)
+		}
+		c.Close()
+	}
+	f("format=nonsense", "key", 400, "format: want one of")
+	f("format=csv", "key", 400, "line 1")
+	f("format=csv", "another", 401, "unauthorized")
+}

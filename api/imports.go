@@ -141,10 +141,8 @@ func (r *request) failImport(err error) {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case r.s.ends.Err() != nil:
-		r.ctx.SetConnectionClose()
 		r.problem("not-ready", "the service ends; what came was taken, and the same file can be sent again")
 	case errors.As(err, &timeout), errors.Is(err, io.ErrUnexpectedEOF):
-		r.ctx.SetConnectionClose()
 		r.problem("invalid-request", "the file did not come to its end; what came was taken, and the same file can be sent again")
 	default:
 		r.fail(err)
@@ -257,6 +255,15 @@ func (r *request) flag(name string) (bool, error) {
 		return false, fmt.Errorf("%s: want true or false, got %q", name, v)
 	}
 	return v == "true", nil
+}
+
+// leaveImport lets who is still sending a file hear the answer, where that is that it is refused.
+func (r *request) leaveImport() {
+	c, ok := r.ctx.Conn().(*conn)
+	if ok && r.ctx.RequestBodyStream() != nil && r.ctx.Response.StatusCode() >= 400 {
+		r.ctx.SetConnectionClose()
+		c.unread.Store(true)
+	}
 }
 
 // importBody is the file as it comes, until the service ends. A part of importPace bytes has

@@ -142,11 +142,11 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		r.ctx = nil
 		s.requests.Put(r)
 	}()
-	if !bytes.HasPrefix(ctx.Request.Header.RequestURI(), importsPath) {
-		if err := r.readBody(); err != nil {
-			s.handleError(ctx, err)
-			return
-		}
+	if bytes.HasPrefix(ctx.Request.Header.RequestURI(), importsPath) {
+		defer r.leaveImport()
+	} else if err := r.readBody(); err != nil {
+		s.handleError(ctx, err)
+		return
 	}
 	s.route(r)
 }
