@@ -38,7 +38,7 @@ type Import struct {
 const (
 	// eventsAhead is how many events are decoded before they are applied.
 	eventsAhead = 16
-	// importLines is how many lines an event has where the format can choose: it is applied
+	// importLines is how many lines an event of figures has where the format can choose: it is applied
 	// under locks, for which readers wait. At 10,000 they waited ten milliseconds; below 200
 	// each line costs more.
 	importLines = 256
@@ -86,8 +86,8 @@ func brokenGzip(err error) error {
 func (i *Import) pipe(ctx context.Context, text io.Reader, t *translator) error {
 	ctx, cancel := context.WithCancel(ctx)
 	o := i.Source.Options
-	if o.LinesMax == 0 {
-		o.LinesMax = importLines
+	if o.FiguresMax == 0 {
+		o.FiguresMax = importLines
 	}
 	found := &pipeSink{ctx: ctx, out: make(chan any, eventsAhead)}
 	var decoding sync.WaitGroup

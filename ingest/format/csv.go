@@ -84,7 +84,7 @@ const (
 	rowsToldApart  = 4 << 20
 	csvColumnsMax  = 256
 	csvBufferBytes = 1 << 20
-	completeMax    = 100_000
+	rowsMax        = 100_000 // of an event that cannot be cut
 )
 
 // The members that rows may have.
@@ -118,13 +118,13 @@ var csvMembers = [members]string{"location", "sku", "quantity", "time", "as_of",
 	"expected_at", "transfer", "reservation", "id", "gtin", "category", "decimals", "name", "kind", "lat", "lon", "time_zone"}
 
 func decodeCSV(r io.Reader, o *Options, to Sink) error {
-	c := &csvReader{o: o, to: to, in: bufio.NewReaderSize(r, csvBufferBytes), kind: o.Type, linesMax: o.linesMax()}
+	c := &csvReader{o: o, to: to, in: bufio.NewReaderSize(r, csvBufferBytes), kind: o.Type, linesMax: rowsMax}
 	if c.kind == "" {
 		c.kind = "erp.snapshot"
 	}
 	c.absolute = c.kind == "erp.snapshot" || c.kind == "wms.count"
-	if o.Complete {
-		c.linesMax = completeMax
+	if c.absolute && !o.Complete {
+		c.linesMax = o.figuresMax()
 	}
 	if err := c.header(); err != nil {
 		return err
@@ -158,6 +158,13 @@ func (o *Options) linesMax() int {
 		return o.LinesMax
 	}
 	return 10_000
+}
+
+func (o *Options) figuresMax() int {
+	if o.FiguresMax > 0 {
+		return o.FiguresMax
+	}
+	return o.linesMax()
 }
 
 func (o *Options) partBytesMax() int {
@@ -422,13 +429,16 @@ func (c *csvReader) row() error {
 		return c.master()
 	}
 	same := c.open && c.sameGroup()
-	if same && len(c.spans) == c.linesMax {
-		if c.o.Complete {
-			return c.refused(csvLocation, fmt.Sprintf("at most %d rows of a location in a complete file", completeMax))
-		}
+	if same && !c.absolute && c.where[csvID] < 0 && c.kind != "erp.inbound" {
 		same = false
 	}
-	if same && !c.absolute && c.where[csvID] < 0 && c.kind != "erp.inbound" {
+	if same && len(c.spans) == c.linesMax {
+		switch {
+		case c.o.Complete:
+			return c.refused(csvLocation, fmt.Sprintf("at most %d rows of a location in a complete file", rowsMax))
+		case !c.absolute:
+			return c.refused(csvID, fmt.Sprintf("at most %d rows of one event", rowsMax))
+		}
 		same = false
 	}
 	quantity := c.field(csvQuantity)

@@ -223,7 +223,7 @@ func (h *ediHeap) begin(id string) {
 func (h *ediHeap) figure(at Place, location, basis string, moment time.Time, sku, quantity string) {
 	k := ediKey{location, basis, moment.UnixMilli()}
 	e := h.by[k]
-	if e == nil || len(e.Lines) >= h.o.linesMax() {
+	if e == nil || len(e.Lines) >= h.o.figuresMax() {
 		e = &Event{Type: "erp.snapshot", Location: location, Basis: basis, Time: moment, Moment: moment, Place: at}
 		h.by[k] = e
 		h.events = append(h.events, e)

@@ -118,7 +118,8 @@ type Options struct {
 	Movement map[string]string // IDoc: movement type to event type, before the built-in table; see CheckMovement
 
 	PartBytesMax int // one transaction, segment or row; default 1 MiB
-	LinesMax     int // of one event; default 10,000: longer ones are cut into several where the format allows it
+	LinesMax     int // of one event; default 10,000: longer ones are cut into several where the format allows it. Names of events depend on it
+	FiguresMax   int // of one event of absolute figures, which may be said in any parts; default LinesMax
 }
 
 // decoders by the word that configuration and the command line use.
