@@ -38,3 +38,23 @@ func TestImportsOfLongEvents(t *testing.T) {
 		t.Errorf("%d are under way, want %d", got, rows)
 	}
 }
+
+// TestImportsMended imports a complete file of which a row does not tell its location, and then
+// the file without the fault: what could not be taken as complete is now.
+func TestImportsMended(t *testing.T) {
+	s := openShop(t, ledger.Options{})
+	f := func(rows, want, figures string) {
+		t.Helper()
+		src := Source{Name: "erp/hq", Format: "csv", Options: format.Options{Complete: true}}
+		if _, got := s.imported(src, "location,sku,quantity,as_of\n"+rows); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if got := s.figures("a", "0042") + " " + s.figures("b", "0042"); got != figures {
+			t.Errorf("got %s, want %s", got, figures)
+		}
+	}
+	f("0042,a,5,2026-11-23T09:00:00Z\n0042,b,5,2026-11-23T09:00:00Z\n", "2 lines, 1 taken, 0 again, 0 refused", "5/0/0/0 5/0/0/0")
+	f("0042,a,6,2026-11-23T09:30:00Z\n,b,7,2026-11-23T09:30:00Z\n", "1 lines, 1 taken, 0 again, 2 refused", "6/0/0/0 5/0/0/0")
+	f("0042,a,6,2026-11-23T09:30:00Z\ndc1,b,7,2026-11-23T09:30:00Z\n", "2 lines, 2 taken, 0 again, 0 refused", "6/0/0/0 0/0/0/0")
+	s.check()
+}

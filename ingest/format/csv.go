@@ -26,7 +26,7 @@ import (
 // and id), or what Options.Columns says; all others are left out. Rows of absolute
 // figures that stand together and are of one location and moment become one event. Of
 // movements rows with one id that stand together do, of erp.inbound those with one
-// inbound, else each row is one.
+// inbound, of wms.transfer, which ships once, those with one transfer, else each row is one.
 //
 // erp.item takes sku, gtin, category, decimals and aliases.SYSTEM; erp.location takes
 // location, name, kind, lat, lon, time_zone and aliases.SYSTEM.
@@ -286,6 +286,9 @@ func (c *csvReader) refused(field int, why string) error {
 			c.refusedOf = make(map[string]bool)
 		}
 		c.refusedOf[string(c.field(csvLocation))] = true
+		if loc := c.field(csvLocation); len(loc) == 0 || !utf8.Valid(loc) {
+			c.torn = 2 // it may be of the one that is gathered, or of the next
+		}
 	}
 	return c.to.Refused(r)
 }
@@ -429,7 +432,7 @@ func (c *csvReader) row() error {
 		return c.master()
 	}
 	same := c.open && c.sameGroup()
-	if same && !c.absolute && c.where[csvID] < 0 && c.kind != "erp.inbound" {
+	if same && !c.absolute && c.where[csvID] < 0 && c.kind != "erp.inbound" && c.kind != "wms.transfer" {
 		same = false
 	}
 	if same && len(c.spans) == c.linesMax {
@@ -452,6 +455,9 @@ func (c *csvReader) row() error {
 	}
 	if len(c.field(csvSKU)) == 0 {
 		return c.refused(csvSKU, "a SKU")
+	}
+	if len(c.field(csvLocation)) == 0 {
+		return c.refused(csvLocation, "a location")
 	}
 	if !same {
 		if err := c.flush(); err != nil {
@@ -500,9 +506,6 @@ func (c *csvReader) sameGroup() bool {
 func (c *csvReader) begin() (ok bool, err error) {
 	c.group = c.appendGroup(c.group[:0])
 	loc := string(c.field(csvLocation))
-	if loc == "" {
-		return false, c.refused(csvLocation, "a location")
-	}
 	c.event = Event{Type: c.kind, Location: loc, Time: c.o.Time, Complete: c.o.Complete && c.kind == "erp.snapshot",
 		Reason: string(c.field(csvReason)), Inbound: string(c.field(csvInbound)), Transfer: string(c.field(csvTransfer)),
 		Reservation: string(c.field(csvReservation)), ID: string(c.field(csvID)), Place: Place{"line", c.line}, Lines: c.event.Lines[:0]}
@@ -659,6 +662,9 @@ func (c *csvReader) name(said []byte) (string, error) {
 	c.key = append(c.key, c.o.Basis...)
 	c.key = c.event.Time.UTC().AppendFormat(c.key, time.RFC3339Nano)
 	c.key = append(c.key, said...)
+	if c.o.Complete && c.kind == "erp.snapshot" && !c.event.Complete {
+		c.key = append(c.key, " in part"...) // the mended file says more by the same rows
+	}
 	for _, s := range c.spans {
 		c.key = append(strconv.AppendInt(append(c.key, ' '), int64(s.sku), 36), byte(s.quantity-s.sku), byte(s.condition-s.quantity), byte(s.from-s.condition), byte(s.to-s.from))
 	}
