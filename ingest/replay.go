@@ -95,7 +95,11 @@ func (a *Applier) Replay(letter ledger.Seq, instead []byte, dry bool) (Replayed,
 		return out, err
 	}
 	if !out.Applied && !out.Duplicate {
-		r, err := a.ledger.Submit(ledger.TryDeadLetter{Letter: letter, Attempts: l.Attempts + 1, Code: out.Code.String(), Detail: out.Detail, Now: a.ledger.Now()})
+		try := ledger.TryDeadLetter{Letter: letter, Attempts: l.Attempts + 1, Code: out.Code.String(), Detail: out.Detail, Now: a.ledger.Now()}
+		if instead != nil { // what the letter holds still waits for what it waited for
+			try.Code, try.Detail = l.Code, l.Detail
+		}
+		r, err := a.ledger.Submit(try)
 		if err != nil {
 			return out, err
 		}

@@ -44,3 +44,21 @@ func TestCorrectedLettersStayClosed(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestVainCorrections corrects a letter that waits for its code by an event that is no use: it
+// still says what it waits for, by which it is tried again after a restart, too.
+func TestVainCorrections(t *testing.T) {
+	s := openShop(t, ledger.Options{})
+	letter := s.ledger.Seq() + 1
+	if _, err := s.Batch([]byte(event("pos.sale", "1", `{"location":"0042","lines":[{"sku":"typo","quantity":2}]}`))); err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.Replay(letter, []byte(`{"type":"pos.sale"}`), false)
+	if err != nil || out.Code != ledger.InvalidEvent {
+		t.Fatalf("%+v %v", out, err)
+	}
+	d, err := s.ledger.WaitingLetter(letter)
+	if err != nil || d.Code != ledger.UnknownSKU.String() || d.Attempts != 2 {
+		t.Errorf("%s after %d attempts, %v", d.Code, d.Attempts, err)
+	}
+}
