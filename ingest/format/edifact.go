@@ -68,7 +68,6 @@ type edifactItem struct {
 	open           bool
 	sku            string
 	at             Place
-	code           string // of the quantity that waits for its location
 	quantity       string
 	waits          bool
 	location       string
