@@ -507,15 +507,16 @@ func (c *csvReader) begin() (ok bool, err error) {
 	if at, ok, err = c.timeIn(csvTime, loc); !ok {
 		return false, err
 	}
-	if !at.IsZero() {
+	timed := !at.IsZero()
+	if timed {
 		c.event.Time = at
 	}
 	if c.absolute {
 		if at, ok, err = c.timeIn(csvMoment, loc); !ok {
 			return false, err
 		}
-		if c.event.Moment = at; c.event.Time.IsZero() {
-			c.event.Time = at
+		if c.event.Moment = at; !at.IsZero() && !timed {
+			c.event.Time = at // not that of the file, or the same rows would be others tomorrow
 		}
 	}
 	if c.event.Time.IsZero() {
