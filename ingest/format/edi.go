@@ -176,6 +176,10 @@ func (o *Options) dateTime(location, date, clock string) (t time.Time, hasTime b
 	}
 	switch {
 	case clock == "":
+		if t, err = time.Parse(layout, date); err != nil {
+			return t, false, errors.New("a date like " + layout)
+		}
+		return o.dayBegins(location, t), false, nil
 	case len(clock) == 4:
 		layout, date, hasTime = layout+"1504", date+clock, true
 	case len(clock) >= 6 && digits(clock):
@@ -185,12 +189,6 @@ func (o *Options) dateTime(location, date, clock string) (t time.Time, hasTime b
 	}
 	t, err = o.localTime(location, layout, date)
 	return t, hasTime, err
-}
-
-// endOfDay is the last second of a day, by which a figure that says no more than its day is told.
-func (o *Options) endOfDay(location string, day time.Time) time.Time {
-	d := day.In(o.zone(location))
-	return time.Date(d.Year(), d.Month(), d.Day(), 23, 59, 59, 0, d.Location())
 }
 
 // ediHeap gathers what messages come to: figures that are of one location, moment and

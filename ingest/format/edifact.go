@@ -474,11 +474,7 @@ func (e *edifact) moment(location string) (time.Time, *Refusal) {
 	if day == nil {
 		return time.Time{}, &Refusal{Field: "DTM", Why: "a moment: 366, 179 or 137"}
 	}
-	return e.o.endOfDay(location, e.midnight(location, *day)), nil
-}
-
-func (e *edifact) midnight(location string, day time.Time) time.Time {
-	return time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, e.o.zone(location))
+	return e.o.dayEnds(location, *day), nil
 }
 
 // reported are the first moment of what was reported and the first after it.
@@ -498,5 +494,5 @@ func (e *edifact) reported(location string) (from, to time.Time, bad *Refusal) {
 	case last.Before(first):
 		return from, to, &Refusal{Field: "DTM+91", Value: last.Format("20060102"), Why: "a day that is not before DTM+90"}
 	}
-	return e.midnight(location, first), e.midnight(location, last.AddDate(0, 0, 1)), nil
+	return e.o.dayBegins(location, first), e.o.dayBegins(location, last.AddDate(0, 0, 1)), nil
 }

@@ -432,7 +432,7 @@ func (x *x12) moment(location string) (moment, from time.Time, bad *Refusal) {
 		if last.Before(first) {
 			return moment, from, &Refusal{Field: "XQ03", Value: cut(x.end, 64), Why: "a day that is not before XQ02"}
 		}
-		return x.o.endOfDay(location, last), first, nil
+		return x.o.dayEnds(location, last), first, nil
 	}
 	clock := x.time
 	if clock == "" && len(x.gsDate) == 8 && x.gsDate == x.date {
@@ -443,7 +443,7 @@ func (x *x12) moment(location string) (moment, from time.Time, bad *Refusal) {
 	case err != nil:
 		return moment, from, &Refusal{Field: "BIA04", Value: cut(x.date+" "+clock, 64), Why: err.Error()}
 	case !hasTime:
-		moment = x.o.endOfDay(location, moment)
+		moment = x.o.dayEnds(location, moment)
 	}
 	return moment, from, nil
 }
