@@ -145,6 +145,18 @@ func (s *ediSegments) bad(field, value, why string) *Refusal {
 	return r
 }
 
+// named says what is wrong with the names of a figure; nil where nothing is. One name that
+// cannot be would cost all figures of its event.
+func named(at Place, skuField, sku, locationField, location string) *Refusal {
+	switch {
+	case !plainName(sku, nameBytesMax):
+		return &Refusal{Place: at, Field: skuField, Value: cut(sku, 64), Why: wantName}
+	case !plainName(location, placeBytesMax):
+		return &Refusal{Place: at, Field: locationField, Value: cut(location, 64), Why: wantPlace}
+	}
+	return nil
+}
+
 func fromLatin1(b []byte) string {
 	out := make([]rune, len(b))
 	for i, c := range b {

@@ -21,7 +21,8 @@ import (
 // that is only a day, of which it is the end. Snapshots are never complete.
 //
 // SLSRPT: QTY+153 less QTY+61, returns, is what was sold over DTM+356, a day, or DTM+90 to
-// DTM+91, of the location's own group or else of the message.
+// DTM+91, of the location's own group or else of the message. Where one of them stands several
+// times in an item, by price or promotion, they are added up.
 //
 // An item is LIN's number (EN, SRV, UP, EAN), else PIA's: the retailer's (IN, BP), else the
 // supplier's (SA). A location is LOC of the item (14, 18, 162, …), else LOC of its group, else
@@ -325,12 +326,20 @@ func (e *edifact) qty() {
 	}
 	switch code {
 	case "153":
-		e.item.sold = n
+		e.item.sold = added(e.item.sold, n)
 	case "61":
-		e.item.returned = n
+		e.item.returned = added(e.item.returned, n)
 	default:
 		e.item.quantity, e.item.waits, e.item.at = n, true, e.s.place()
 	}
+}
+
+// added is the sum of a number that may not be there yet and one that is.
+func added(sum, n string) string {
+	if sum == "" {
+		return n
+	}
+	return plus(sum, n)
 }
 
 // endQuantity gives the figure of which the location is now known.
@@ -344,6 +353,9 @@ func (e *edifact) endQuantity() {
 		return
 	}
 	moment, bad := e.moment(location)
+	if wrong := named(e.item.at, "LIN", e.item.sku, "LOC", location); wrong != nil {
+		bad = wrong
+	}
 	if bad != nil {
 		bad.Place = e.item.at
 		e.h.refuse(bad)
@@ -386,6 +398,9 @@ func (e *edifact) endItem() {
 		return
 	}
 	from, to, bad := e.reported(location)
+	if wrong := named(e.item.at, "LIN", e.item.sku, "LOC", location); wrong != nil {
+		bad = wrong
+	}
 	if bad != nil {
 		bad.Place = e.item.at
 		e.h.refuse(bad)

@@ -22,7 +22,9 @@ import (
 // end of the day. Snapshots are never complete: partners send parts.
 //
 // 852: ZA*QS less ZA*QU is what was sold over the days of XQ, and ZA*QA what was there at
-// their end. Other activities are left out. SDQ gives a quantity for each of many locations.
+// their end. Where QS or QU stands several times, by day or price, they are added up; of several
+// figures of what is there the first counts, and the others are refused. Other activities are
+// left out. SDQ gives a quantity for each of many locations.
 //
 // An item is its GTIN or UPC (LIN with EN, UP, UK, UA, EO), else the number that the retailer
 // gives it (SK, IN, BP), else that of the vendor (VN, CB). A location is N104 of the line's own
@@ -355,7 +357,12 @@ func (x *x12) quantity(location, field, value, unitField, unit string) {
 		x.item.on[location] = f
 		x.item.order = append(x.item.order, location)
 	}
-	*into(f) = n
+	switch into := into(f); {
+	case *into == "" || x.item.activity == "QS" || x.item.activity == "QU":
+		*into = added(*into, n)
+	default:
+		x.h.refuse(x.s.bad(field, value, "one figure of an item at a location; "+*into+" was said before"))
+	}
 }
 
 // endItem gives what the item's figures come to.
@@ -393,6 +400,9 @@ func (x *x12) place() string {
 
 func (x *x12) figures(location string, f *x12Figures) {
 	moment, from, bad := x.moment(location)
+	if wrong := named(f.at, "LIN", x.item.sku, "N104", location); wrong != nil {
+		bad = wrong
+	}
 	if bad != nil {
 		bad.Place = f.at
 		x.h.refuse(bad)
