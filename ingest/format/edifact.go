@@ -29,8 +29,9 @@ import (
 // NAD with WH, SN, ST, DP, BY or GY. Names, addresses, contacts and prices are not read. Units
 // but pieces and kilograms are refused.
 //
-// UNOA and UNOB are ASCII, UNOC is ISO 8859-1, UNOW and UNOY are UTF-8; other sets are refused.
-// Strict refuses an interchange whose counts (UNT, UNE, UNZ) or references do not agree.
+// UNOA, UNOB, UNOW and UNOY are read as UTF-8, of which ASCII is a part, UNOC as ISO 8859-1; other
+// sets are refused. Strict refuses an interchange whose counts (CNT+2, UNT, UNE, UNZ) or
+// references do not agree.
 func decodeEDIFACT(r io.Reader, o *Options, to Sink) error {
 	e := &edifact{s: &ediSegments{in: bufio.NewReaderSize(r, 64<<10), max: o.partBytesMax()}, h: &ediHeap{o: o, to: to}, o: o}
 	for first := true; ; first = false {
@@ -53,7 +54,8 @@ type edifact struct {
 	o *Options
 
 	date, reference, group, message, kind string
-	messages, segments                    int
+	messages, segments                    int // messages: of the interchange
+	groups, inGroup, lineItems            int // inGroup: messages of the group
 
 	begun   bool
 	dates   map[string]time.Time // of the message, by DTM's qualifier; those of a location's group go before
@@ -69,6 +71,7 @@ type edifactItem struct {
 	open           bool
 	sku            string
 	at             Place
+	segment        int    // LIN's place in the message, UNH is 1
 	code           string // of the quantity that waits for its location
 	quantity       string
 	waits          bool
@@ -91,7 +94,7 @@ func (e *edifact) interchange(first bool) error {
 	if bad := e.charset(e.s.part(1, 1)); bad != nil {
 		return bad
 	}
-	e.date, e.reference, e.messages, e.group, e.begun = e.s.part(4, 1), e.s.get(5), 0, "", false
+	e.date, e.reference, e.messages, e.groups, e.group, e.begun = e.s.part(4, 1), e.s.get(5), 0, 0, "", false
 	for {
 		if err := e.s.next(); err != nil {
 			if err == io.EOF {
@@ -198,13 +201,16 @@ func (e *edifact) segment() *Refusal {
 	switch s.tag {
 	case "UNG":
 		e.endMessage()
-		e.group = s.get(5)
+		e.groups, e.inGroup, e.group = e.groups+1, 0, s.get(5)
 	case "UNE":
 		e.endMessage()
+		if r := differs("UNE01", s.get(1), strconv.Itoa(e.inGroup)); r != nil {
+			return r
+		}
 		return differs("UNE02", s.get(2), e.group)
 	case "UNH":
 		e.endMessage()
-		e.messages, e.segments = e.messages+1, 1
+		e.messages, e.inGroup, e.segments, e.lineItems = e.messages+1, e.inGroup+1, 1, 0
 		e.message, e.kind = s.get(1), s.part(2, 1)
 		e.beginMessage()
 	case "UNT":
@@ -216,12 +222,18 @@ func (e *edifact) segment() *Refusal {
 		return differs("UNT02", s.get(2), e.message)
 	case "UNZ":
 		e.endMessage()
-		if e.group == "" {
-			if r := differs("UNZ01", s.get(1), strconv.Itoa(e.messages)); r != nil {
-				return r
-			}
+		parts := e.messages
+		if e.groups > 0 {
+			parts = e.groups
+		}
+		if r := differs("UNZ01", s.get(1), strconv.Itoa(parts)); r != nil {
+			return r
 		}
 		return differs("UNZ02", s.get(2), e.reference)
+	case "CNT":
+		if e.begun && s.part(1, 1) == "2" { // of items; others are sums of the partner's own
+			return differs("CNT", s.part(1, 2), strconv.Itoa(e.lineItems))
+		}
 	default:
 		if e.begun {
 			e.content()
@@ -275,7 +287,8 @@ func (e *edifact) content() {
 		}
 	case "LIN":
 		e.endItem()
-		e.item = edifactItem{open: true, at: s.place()}
+		e.lineItems++
+		e.item = edifactItem{open: true, at: s.place(), segment: e.segments}
 		switch s.part(3, 2) {
 		case "EN", "SRV", "UP", "EAN", "":
 			e.item.sku = s.part(3, 1)
@@ -411,7 +424,7 @@ func (e *edifact) endItem() {
 		e.h.refuse(&Refusal{Place: e.item.at, Field: "QTY02", Value: cut(e.item.sold+" less "+e.item.returned, 64), Why: "numbers of at most 11 digits and 6 decimals"})
 		return
 	}
-	e.h.period(&Period{ID: e.h.id + "/" + strconv.Itoa(e.item.at.N), Location: location, SKU: e.item.sku, From: from, To: to, Sold: sold, Place: e.item.at})
+	e.h.period(&Period{ID: e.h.id + "/" + strconv.Itoa(e.item.segment), Location: location, SKU: e.item.sku, From: from, To: to, Sold: sold, Place: e.item.at})
 }
 
 // dtm keeps a date as it stands on the wall; of which location is known later. So it is read as

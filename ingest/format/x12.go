@@ -74,6 +74,7 @@ type x12Item struct {
 type x12Figures struct {
 	onHand, available, sold, returned string
 	at                                Place
+	segment                           int // of the transaction, ST is 1
 }
 
 const isaBytes = 106
@@ -353,7 +354,7 @@ func (x *x12) quantity(location, field, value, unitField, unit string) {
 	}
 	f := x.item.on[location]
 	if f == nil {
-		f = &x12Figures{at: x.s.place()}
+		f = &x12Figures{at: x.s.place(), segment: x.segments}
 		x.item.on[location] = f
 		x.item.order = append(x.item.order, location)
 	}
@@ -422,7 +423,7 @@ func (x *x12) figures(location string, f *x12Figures) {
 		x.h.refuse(&Refusal{Place: f.at, Field: "ZA02", Value: cut(f.sold+" less "+f.returned, 64), Why: "numbers of at most 11 digits and 6 decimals"})
 		return
 	}
-	x.h.period(&Period{ID: x.h.id + "/" + strconv.Itoa(f.at.N) + "/" + location, Location: location, SKU: x.item.sku, From: from, To: moment.Add(time.Second),
+	x.h.period(&Period{ID: x.h.id + "/" + strconv.Itoa(f.segment) + "/" + location, Location: location, SKU: x.item.sku, From: from, To: moment.Add(time.Second),
 		Sold: sold, Place: f.at})
 }
 
