@@ -18,8 +18,9 @@ import (
 // 846: QTY*17, on hand, is a physical figure; where a line has QTY*33 alone, available for
 // sale, that is one which is net of what was committed. Other quantities (on order, in
 // transit, damaged, minimum, …) are left out: they come as events of their own or not at all.
-// The moment is BIA04 and BIA05, without a time that of GS where its day is the same, else the
-// end of the day. Snapshots are never complete: partners send parts.
+// The moment is BIA04 and BIA05; where BIA has no date, the first DTM of the transaction, and
+// where there is none either, GS04 and GS05. A date without a time has that of GS where its day is
+// the same, else it is the end of the day. Snapshots are never complete: partners send parts.
 //
 // 852: ZA*QS less ZA*QU is what was sold over the days of XQ, and ZA*QA what was there at
 // their end. Where QS or QU stands several times, by day or price, they are added up; of several
@@ -54,6 +55,7 @@ type x12 struct {
 
 	begun      bool // a transaction that is taken
 	date, time string
+	dateField  string // that date was read from
 	from, end  string // days of an 852
 	parties    map[string]string
 	item       x12Item
@@ -247,7 +249,7 @@ func (x *x12) beginTransaction() {
 		return
 	}
 	x.begun = true
-	x.date, x.time, x.from, x.end = "", "", "", ""
+	x.date, x.time, x.dateField, x.from, x.end = "", "", "", "", ""
 	x.parties = make(map[string]string)
 	x.item = x12Item{}
 	x.h.begin(x.isaDate + "-" + x.isaNumber + "/" + x.gsNumber + "/" + x.stNumber)
@@ -263,7 +265,11 @@ func (x *x12) content() {
 	s := x.s
 	switch s.tag {
 	case "BIA":
-		x.date, x.time = s.get(4), s.get(5)
+		x.date, x.time, x.dateField = s.get(4), s.get(5), "BIA04"
+	case "DTM":
+		if x.kind == "846" && !x.item.open && x.date == "" {
+			x.date, x.time, x.dateField = s.get(2), s.get(3), "DTM02"
+		}
 	case "XQ":
 		x.from, x.end = s.get(2), s.get(3)
 	case "N1":
@@ -445,14 +451,17 @@ func (x *x12) moment(location string) (moment, from time.Time, bad *Refusal) {
 		}
 		return x.o.dayEnds(location, last), first, nil
 	}
-	clock := x.time
-	if clock == "" && len(x.gsDate) == 8 && x.gsDate == x.date {
+	date, clock, field := x.date, x.time, x.dateField
+	if date == "" {
+		date, clock, field = x.gsDate, "", "GS04"
+	}
+	if clock == "" && len(x.gsDate) == 8 && x.gsDate == date {
 		clock = x.gsTime
 	}
-	moment, hasTime, err := x.o.dateTime(location, x.date, clock)
+	moment, hasTime, err := x.o.dateTime(location, date, clock)
 	switch {
 	case err != nil:
-		return moment, from, &Refusal{Field: "BIA04", Value: cut(x.date+" "+clock, 64), Why: err.Error()}
+		return moment, from, &Refusal{Field: field, Value: cut(strings.TrimSpace(date+" "+clock), 64), Why: err.Error()}
 	case !hasTime:
 		moment = x.o.dayEnds(location, moment)
 	}
