@@ -47,12 +47,9 @@ func (o *Options) localTime(location, layout, value string) (time.Time, error) {
 func (o *Options) dayBegins(location string, date time.Time) time.Time {
 	z := o.zone(location)
 	t := time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, z)
-	change, next := t.ZoneBounds()
-	switch {
-	case t.Hour() > 12: // midnight was passed over, and time.Date gave what is before
-		return next.In(z)
-	case t.Hour() != 0 || t.Minute() != 0: // or what is behind
-		return change.In(z)
+	if t.Hour() > 12 { // midnight was passed over, and time.Date gave what is before
+		_, next := t.ZoneBounds()
+		return next
 	}
 	if first := t.Add(-time.Hour); sameWall(first, t) { // of two midnights
 		return first

@@ -96,5 +96,7 @@ func TestDays(t *testing.T) {
 	f("America/Santiago", "2026-09-06", "2026-09-06T04:00:00Z", "2026-09-07T02:59:59Z")
 	f("America/Santiago", "2026-09-05", "2026-09-05T04:00:00Z", "2026-09-06T03:59:59Z")
 	f("America/Havana", "2026-03-08", "2026-03-08T05:00:00Z", "2026-03-09T03:59:59Z")
-	f("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T04:59:59Z") // midnight comes twice
+	f("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T04:59:59Z")  // midnight comes twice
+	f("Asia/Amman", "2021-10-29", "2021-10-28T21:00:00Z", "2021-10-29T21:59:59Z")      // there too, east of Greenwich
+	f("America/Toronto", "1919-03-31", "1919-03-31T04:30:00Z", "1919-04-01T03:59:59Z") // begins at 00:30
 }
