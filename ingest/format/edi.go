@@ -165,7 +165,7 @@ func fromLatin1(b []byte) string {
 	return string(out)
 }
 
-// quantity reads a number of pieces or kilograms.
+// quantity reads a number of pieces, kilograms or litres.
 func (s *ediSegments) quantity(field, value, unitField, unit string) (string, *Refusal) {
 	n, ok := number(value, s.comma)
 	if !ok {
@@ -174,10 +174,8 @@ func (s *ediSegments) quantity(field, value, unitField, unit string) (string, *R
 	switch strings.ToUpper(unit) {
 	case "", "EA", "PCE", "PC", "C62", "UN", "KG", "KGM", "LTR":
 		return n, nil
-	case "GRM", "GR":
-		return "", s.bad(unitField, unit, "pieces or kilograms")
 	}
-	return "", s.bad(unitField, unit, "pieces or kilograms: how much of those is in it, a file does not say")
+	return "", s.bad(unitField, unit, "pieces, kilograms or litres: how many of those are in it, a file does not say")
 }
 
 // dateTime reads a date of 8 or 6 digits and a time of 4 to 8, where there is one.

@@ -27,7 +27,7 @@ import (
 // An item is LIN's number (EN, SRV, UP, EAN), else PIA's: the retailer's (IN, BP), else the
 // supplier's (SA). A location is LOC of the item (14, 18, 162, …), else LOC of its group, else
 // NAD with WH, SN, ST, DP, BY or GY. Names, addresses, contacts and prices are not read. Units
-// but pieces and kilograms are refused.
+// but pieces, kilograms and litres are refused.
 //
 // UNOA, UNOB, UNOW and UNOY are read as UTF-8, of which ASCII is a part, UNOC as ISO 8859-1; other
 // sets are refused. Strict refuses an interchange whose counts (CNT+2, UNT, UNE, UNZ) or
@@ -53,9 +53,9 @@ type edifact struct {
 	h *ediHeap
 	o *Options
 
-	date, reference, group, message, kind string
-	messages, segments                    int // messages: of the interchange
-	groups, inGroup, lineItems            int // inGroup: messages of the group
+	sender, date, reference, group, message, kind string
+	messages, segments                            int // messages: of the interchange
+	groups, inGroup, lineItems                    int // inGroup: messages of the group
 
 	begun   bool
 	dates   map[string]time.Time // of the message, by DTM's qualifier; those of a location's group go before
@@ -94,7 +94,8 @@ func (e *edifact) interchange(first bool) error {
 	if bad := e.charset(e.s.part(1, 1)); bad != nil {
 		return bad
 	}
-	e.date, e.reference, e.messages, e.groups, e.group, e.begun = e.s.part(4, 1), e.s.get(5), 0, 0, "", false
+	e.sender, e.date, e.reference, e.group = e.s.part(2, 1), e.s.part(4, 1), e.s.get(5), ""
+	e.messages, e.groups, e.begun = 0, 0, false
 	for {
 		if err := e.s.next(); err != nil {
 			if err == io.EOF {
@@ -250,7 +251,7 @@ func (e *edifact) beginMessage() {
 	e.begun, e.place = true, ""
 	e.dates, e.own, e.days, e.parties = make(map[string]time.Time), make(map[string]time.Time), make(map[string]bool), make(map[string]string)
 	e.item = edifactItem{}
-	id := e.date + "-" + e.reference
+	id := e.sender + "/" + e.date + "-" + e.reference
 	if e.group != "" {
 		id += "/" + e.group
 	}

@@ -50,8 +50,8 @@ type x12 struct {
 	o *Options
 
 	// Of the interchange, the group, the transaction that is read.
-	isaDate, isaNumber, gsNumber, gsDate, gsTime, stNumber, kind string
-	groups, transactions, segments, lineItems                    int
+	sender, isaDate, isaNumber, gsNumber, gsDate, gsTime, stNumber, kind string
+	groups, transactions, segments, lineItems                            int
 
 	begun      bool // a transaction that is taken
 	date, time string
@@ -131,7 +131,7 @@ func (x *x12) interchange() error {
 		return err
 	}
 	began := x.s.place()
-	x.isaDate, x.isaNumber = x.s.get(9), x.s.get(13)
+	x.sender, x.isaDate, x.isaNumber = x.s.get(6), x.s.get(9), x.s.get(13)
 	for {
 		if err := x.s.next(); err != nil {
 			if err == io.EOF {
@@ -252,7 +252,7 @@ func (x *x12) beginTransaction() {
 	x.date, x.time, x.dateField, x.from, x.end = "", "", "", "", ""
 	x.parties = make(map[string]string)
 	x.item = x12Item{}
-	x.h.begin(x.isaDate + "-" + x.isaNumber + "/" + x.gsNumber + "/" + x.stNumber)
+	x.h.begin(x.sender + "/" + x.isaDate + "-" + x.isaNumber + "/" + x.gsNumber + "/" + x.stNumber)
 }
 
 func (x *x12) endTransaction() {
