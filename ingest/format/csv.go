@@ -54,17 +54,15 @@ type csvReader struct {
 	absolute bool
 	linesMax int
 
-	open   bool // an event is being gathered
-	event  Event
-	text   []byte // what its lines are made of
-	spans  []csvLine
-	group  []byte // what the rows of it have in common
-	moment []byte
-	at     time.Time
-	seen   map[uint64]uint32
-	key    []byte
-	data   []byte
-	valid  bool // all of the row is UTF-8
+	open  bool // an event is being gathered
+	event Event
+	text  []byte // what its lines are made of
+	spans []csvLine
+	group []byte // what the rows of it have in common
+	seen  map[uint64]uint32
+	key   []byte
+	data  []byte
+	valid bool // all of the row is UTF-8
 
 	// Of a complete file: a location of which a row was refused is not complete.
 	done      map[string]bool // locations that were given

@@ -204,14 +204,13 @@ func (o *Options) dateTime(location, date, clock string) (t time.Time, hasTime b
 // ediHeap gathers what messages come to: figures that are of one location, moment and
 // basis are one event. What is gathered is given when its part of the file was found good.
 type ediHeap struct {
-	o        *Options
-	to       Sink
-	id       string // of the message
-	events   []*Event
-	by       map[ediKey]*Event
-	found    []any // *Event, *Period, *Refusal in the order of the file
-	lines    int
-	tooLarge bool
+	o      *Options
+	to     Sink
+	id     string // of the message
+	events []*Event
+	by     map[ediKey]*Event
+	found  []any // *Event, *Period, *Refusal in the order of the file
+	lines  int
 }
 
 type ediKey struct {

@@ -71,8 +71,7 @@ type edifactItem struct {
 	open           bool
 	sku            string
 	at             Place
-	segment        int    // LIN's place in the message, UNH is 1
-	code           string // of the quantity that waits for its location
+	segment        int // LIN's place in the message, UNH is 1
 	quantity       string
 	waits          bool
 	location       string
