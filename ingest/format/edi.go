@@ -145,6 +145,18 @@ func (s *ediSegments) bad(field, value, why string) *Refusal {
 	return r
 }
 
+// named says what is wrong with the names of a figure; nil where nothing is. One name that
+// cannot be would cost all figures of its event.
+func named(at Place, skuField, sku, locationField, location string) *Refusal {
+	switch {
+	case !plainName(sku, nameBytesMax):
+		return &Refusal{Place: at, Field: skuField, Value: cut(sku, 64), Why: wantName}
+	case !plainName(location, placeBytesMax):
+		return &Refusal{Place: at, Field: locationField, Value: cut(location, 64), Why: wantPlace}
+	}
+	return nil
+}
+
 func fromLatin1(b []byte) string {
 	out := make([]rune, len(b))
 	for i, c := range b {
@@ -174,6 +186,10 @@ func (o *Options) dateTime(location, date, clock string) (t time.Time, hasTime b
 	}
 	switch {
 	case clock == "":
+		if t, err = time.Parse(layout, date); err != nil {
+			return t, false, errors.New("a date like " + layout)
+		}
+		return o.dayBegins(location, t), false, nil
 	case len(clock) == 4:
 		layout, date, hasTime = layout+"1504", date+clock, true
 	case len(clock) >= 6 && digits(clock):
@@ -183,12 +199,6 @@ func (o *Options) dateTime(location, date, clock string) (t time.Time, hasTime b
 	}
 	t, err = o.localTime(location, layout, date)
 	return t, hasTime, err
-}
-
-// endOfDay is the last second of a day, by which a figure that says no more than its day is told.
-func (o *Options) endOfDay(location string, day time.Time) time.Time {
-	d := day.In(o.zone(location))
-	return time.Date(d.Year(), d.Month(), d.Day(), 23, 59, 59, 0, d.Location())
 }
 
 // ediHeap gathers what messages come to: figures that are of one location, moment and
