@@ -44,10 +44,11 @@ linearize:
 crash:
 	go test . -run TestKilledUnderLoad -count=1 -v -timeout 24h -crash-rounds $(ROUNDS)
 
-# Everything that bench/RESULTS.md says, measured anew: about half an hour, better with nothing else running.
+# Everything that bench/RESULTS.md says, measured anew: about forty minutes, better with nothing else running.
 bench:
 	go run ./bench compare --time-limit 1h --markdown bench/RESULTS.md
 	go run ./bench scale --time-limit 1h --markdown bench/RESULTS.md
+	go run ./bench import --markdown bench/RESULTS.md
 
 check: vet
 	go run $(STATICCHECK) ./...

@@ -173,7 +173,7 @@ func bulkAnswer(in []byte) (value []byte, length int, err error) {
 	}
 	size, err := strconv.Atoi(string(in[1 : end-1]))
 	if in[0] != '$' || err != nil || size < 0 {
-		return nil, 0, fmt.Errorf("Redis answered %q", clip(in))
+		return nil, 0, fmt.Errorf("redis answered %q", clip(in))
 	}
 	if length = end + 1 + size + 2; len(in) < length {
 		return nil, 0, nil
@@ -278,5 +278,5 @@ func (c *redisConn) receive() (string, error) {
 		}
 		return strings.Join(values, " "), nil
 	}
-	return "", fmt.Errorf("Redis answered %q", line)
+	return "", fmt.Errorf("redis answered %q", line)
 }

@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,14 +32,10 @@ type Import struct {
 	Refused []RefusedPart // likewise
 }
 
-const (
-	// eventsAhead is how many events are decoded before they are applied.
-	eventsAhead = 16
-	// importLines is how many lines an event of figures has where the format can choose: it is applied
-	// under locks, for which readers wait. At 10,000 they waited ten milliseconds; below 200
-	// each line costs more.
-	importLines = 256
-)
+// importLines is how many lines an event of figures has where the format can choose: it is applied
+// under locks, for which readers wait. At 10,000 they waited ten milliseconds; below 200
+// each line costs more.
+const importLines = 256
 
 // Run reads all of r, which may be compressed by gzip, and returns when what it took is
 // durable. The same file again changes nothing, so one that was cut short is read again.
@@ -63,7 +56,11 @@ func (i *Import) Run(ctx context.Context, a *Applier, r io.Reader) error {
 	d := a.decoders.Get().(*decoder)
 	defer a.decoders.Put(d)
 	t := &translator{decoder: d, source: &i.Source, take: untilTaken(ctx, a.ledger), refused: i.refuse}
-	err := i.pipe(ctx, text, t)
+	o := i.Source.Options
+	if o.FiguresMax == 0 {
+		o.FiguresMax = importLines
+	}
+	err := format.Named(i.Source.Format)(text, &o, &importSink{translator: t, i: i, ctx: ctx})
 	i.Done = t.done
 	if file.err != nil {
 		return errors.Join(file.err, a.ledger.Wait(t.done.Seq))
@@ -82,52 +79,35 @@ func brokenGzip(err error) error {
 	return &format.Refusal{Place: format.Place{Unit: "file", N: 1}, Field: "gzip", Value: err.Error(), Why: "a stream that is whole"}
 }
 
-// pipe lets one goroutine decode and this one apply.
-func (i *Import) pipe(ctx context.Context, text io.Reader, t *translator) error {
-	ctx, cancel := context.WithCancel(ctx)
-	o := i.Source.Options
-	if o.FiguresMax == 0 {
-		o.FiguresMax = importLines
+// importSink is the translator to a decoder, and counts. One goroutine decodes and applies: with
+// one for each, readers had no processor to themselves.
+type importSink struct {
+	*translator
+	i    *Import
+	ctx  context.Context
+	pace pace
+}
+
+func (s *importSink) Event(e *format.Event) error {
+	err := s.translator.Event(e)
+	s.i.Lines.Store(int64(s.done.Lines))
+	s.pace.rest()
+	return errors.Join(err, s.ctx.Err())
+}
+
+// pace keeps who works without an end from taking a whole processor: while all processors
+// run, the runtime looks for news from the network only every ten milliseconds. What was
+// worked is rested, a millisecond at a time, which is how short a sleep can be.
+type pace struct{ began time.Time }
+
+func (p *pace) rest() {
+	if p.began.IsZero() {
+		p.began = time.Now()
 	}
-	found := &pipeSink{ctx: ctx, out: make(chan any, eventsAhead)}
-	var decoding sync.WaitGroup
-	var readErr error
-	var fault any // what the decoder panicked with
-	decoding.Go(func() {
-		defer close(found.out)
-		defer func() {
-			if p := recover(); p != nil {
-				fault = fmt.Sprintf("%v, in\n%s", p, debug.Stack())
-			}
-		}()
-		readErr = format.Named(i.Source.Format)(text, &o, found)
-	})
-	defer decoding.Wait()
-	defer cancel()
-	var work pace
-	for part := range found.out {
-		if len(found.out) == 0 {
-			work.begin() // it waited, and so has rested
-		}
-		var err error
-		switch part := part.(type) {
-		case *format.Event:
-			err = t.Event(part)
-		case *format.Period:
-			err = t.Period(part)
-		case *format.Refusal:
-			err = t.Refused(part)
-		}
-		i.Lines.Store(int64(t.done.Lines))
-		work.rest()
-		if err != nil {
-			return err
-		}
+	if worked := time.Since(p.began); worked >= time.Millisecond {
+		time.Sleep(worked)
+		p.began = time.Now()
 	}
-	if fault != nil {
-		panic(fault) // it costs this import alone, as any panic of a request does
-	}
-	return readErr
 }
 
 func (i *Import) refuse(p *RefusedPart) error {
@@ -136,59 +116,6 @@ func (i *Import) refuse(p *RefusedPart) error {
 	}
 	i.Refused = append(i.Refused, *p)
 	return nil
-}
-
-// pipeSink hands on copies of what a decoder finds.
-type pipeSink struct {
-	ctx  context.Context
-	out  chan any
-	pace pace
-}
-
-// pace keeps who works without an end from taking a whole processor: as long as all of them
-// run, the runtime looks for news from the network only every ten milliseconds. What was
-// worked is rested, a millisecond at a time, which is how short a sleep can be.
-type pace struct{ began time.Time }
-
-func (p *pace) begin() { p.began = time.Now() }
-
-func (p *pace) rest() {
-	if p.began.IsZero() {
-		p.begin()
-	}
-	if worked := time.Since(p.began); worked >= time.Millisecond {
-		time.Sleep(worked)
-		p.begin()
-	}
-}
-
-func (s *pipeSink) send(part any) error {
-	s.pace.rest()
-	defer s.pace.begin()
-	select {
-	case s.out <- part:
-		return nil
-	case <-s.ctx.Done():
-		return s.ctx.Err()
-	}
-}
-
-func (s *pipeSink) Event(e *format.Event) error {
-	c := *e
-	c.Lines = slices.Clone(e.Lines)
-	c.Data, c.Raw = slices.Clone(e.Data), slices.Clone(e.Raw)
-	return s.send(&c)
-}
-
-func (s *pipeSink) Period(p *format.Period) error {
-	c := *p
-	return s.send(&c)
-}
-
-func (s *pipeSink) Refused(r *format.Refusal) error {
-	c := *r
-	c.Raw = nil // nobody keeps it: who imports has the file
-	return s.send(&c)
 }
 
 type countingReader struct {

@@ -39,6 +39,7 @@ func (s *shop) imported(src Source, text string) (*Import, string) {
 func TestImport(t *testing.T) {
 	s := openShop(t, ledger.Options{})
 	snapshot := Source{Name: "erp/hq", Format: "csv"}
+	snapshot.Options.Time = time.UnixMilli(int64(noon)) // of the file, which says when its figures were
 	f := func(src Source, text, want string) *Import {
 		t.Helper()
 		i, got := s.imported(src, text)
@@ -59,6 +60,7 @@ func TestImport(t *testing.T) {
 	is("a", "0042", "5/0/0/0")
 	is("a", "dc1", "100/0/0/0")
 	before := s.ledger.Seq()
+	snapshot.Options.Time = snapshot.Options.Time.Add(-time.Second)
 	f(snapshot, good, "3 lines, 0 taken, 2 again, 0 refused")
 	if s.ledger.Seq() != before {
 		t.Error("the same file again changed the ledger")

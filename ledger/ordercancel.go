@@ -34,20 +34,23 @@ func (r *Reservation) cancelAll() {
 	}
 }
 
-// cancelUpTo lets go what lines name, as far as it is there.
+// cancelUpTo lets go what lines name, as far as it is there: first of those that say where,
+// or one that does not could take what only another can have.
 func (r *Reservation) cancelUpTo(lines []HoldLine) {
 	bySKU := make(map[SKU][]int, len(r.Lines))
 	for i := range r.Lines {
 		bySKU[r.Lines[i].SKU] = append(bySKU[r.Lines[i].SKU], i)
 	}
-	for _, want := range lines {
-		of := bySKU[want.SKU]
-		for j := len(of) - 1; j >= 0 && want.Quantity > 0; j-- {
-			ln := &r.Lines[of[j]]
-			if want.Location == 0 || ln.Location == want.Location {
-				q := min(want.Quantity, ln.open())
-				ln.drop(q)
-				want.Quantity -= q
+	for _, anywhere := range [...]bool{false, true} {
+		for _, want := range lines {
+			of := bySKU[want.SKU]
+			for j := len(of) - 1; j >= 0 && want.Quantity > 0 && (want.Location == 0) == anywhere; j-- {
+				ln := &r.Lines[of[j]]
+				if anywhere || ln.Location == want.Location {
+					q := min(want.Quantity, ln.open())
+					ln.drop(q)
+					want.Quantity -= q
+				}
 			}
 		}
 	}

@@ -375,12 +375,24 @@ func stamp(t ledger.Millis) string {
 	return time.UnixMilli(int64(t)).UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
 
+// coded is the source that has codes of its own for all SKUs and locations.
+const coded = "s1"
+
+// code is how the event's source calls a SKU or location.
+func (e *event) code(name string) string {
+	if e.source == coded {
+		return coded + name
+	}
+	return name
+}
+
 func (e *event) data() string {
 	switch e.kind {
 	case item:
-		return fmt.Sprintf(`{"sku":%q,"decimals":%d}`, e.lines[0].sku, decimals(e.lines[0].sku))
+		sku := e.lines[0].sku
+		return fmt.Sprintf(`{"sku":%q,"decimals":%d,"aliases":{%q:[%q]}}`, sku, decimals(sku), coded, coded+sku)
 	case location:
-		return fmt.Sprintf(`{"location":%q,"active":%v}`, e.location, e.active)
+		return fmt.Sprintf(`{"location":%q,"active":%v,"aliases":{%q:[%q]}}`, e.location, e.active, coded, coded+e.location)
 	case policy:
 		return `{"policy":"safety-stock","rules":[` + strings.Join(e.ruleTexts(), ",") + `]}`
 	}
@@ -388,12 +400,12 @@ func (e *event) data() string {
 	case e.kind.order():
 		return e.orderData()
 	case e.kind == heartbeat:
-		return fmt.Sprintf(`{"location":%q,"as_of":%q}`, e.location, stamp(e.countedAt))
+		return fmt.Sprintf(`{"location":%q,"as_of":%q}`, e.code(e.location), stamp(e.countedAt))
 	case e.kind.void():
-		return fmt.Sprintf(`{"location":%q,"voids":%q}`, e.location, e.voids)
+		return fmt.Sprintf(`{"location":%q,"voids":%q}`, e.code(e.location), e.voids)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `{"location":%q,"lines":[`, e.location)
+	fmt.Fprintf(&b, `{"location":%q,"lines":[`, e.code(e.location))
 	for i, ln := range e.lines {
 		if i > 0 {
 			b.WriteByte(',')
@@ -405,7 +417,7 @@ func (e *event) data() string {
 		case e.kind == status:
 			q = max(q, -q)
 		}
-		fmt.Fprintf(&b, `{"sku":%q,"quantity":%s`, ln.sku, number(q, decimals(ln.sku)))
+		fmt.Fprintf(&b, `{"sku":%q,"quantity":%s`, e.code(ln.sku), number(q, decimals(ln.sku)))
 		switch {
 		case e.kind == status && ln.quantity > 0:
 			b.WriteString(`,"from":"sellable","to":"quarantine"`)

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"slices"
 
 	"onhand/ledger"
@@ -71,9 +72,11 @@ func (m *model) placed(e *event, r *reservation, now ledger.Millis) *reservation
 			next.lines = append(next.lines, resLine{at: at, quantity: ln.quantity, held: ln.quantity})
 		}
 	}
+	var before []callLine
 	for _, ln := range r.lines {
-		next.cancelUpTo([]callLine{{sku: ln.at.sku, location: ln.at.location, quantity: ln.cancelled}})
+		before = append(before, callLine{sku: ln.at.sku, location: ln.at.location, quantity: ln.cancelled})
 	}
+	next.cancelUpTo(before)
 	if r.state == ledger.Cancelled {
 		next.cancelAll()
 	}
@@ -106,8 +109,12 @@ func (r *reservation) await(lines []callLine) {
 	}
 }
 
-// cancelUpTo lets go unit by unit, from the last line to the first, for as long as there is one.
+// cancelUpTo lets go unit by unit, from the last line to the first, for as long as there is
+// one: first of what says where.
 func (r *reservation) cancelUpTo(lines []callLine) {
+	slices.SortStableFunc(lines, func(a, b callLine) int {
+		return cmp.Compare(min(1, len(b.location)), min(1, len(a.location)))
+	})
 	for _, cl := range lines {
 		for range cl.quantity {
 			for i := len(r.lines) - 1; i >= 0; i-- {

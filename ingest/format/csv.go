@@ -54,17 +54,15 @@ type csvReader struct {
 	absolute bool
 	linesMax int
 
-	open   bool // an event is being gathered
-	event  Event
-	text   []byte // what its lines are made of
-	spans  []csvLine
-	group  []byte // what the rows of it have in common
-	moment []byte
-	at     time.Time
-	seen   map[uint64]uint32
-	key    []byte
-	data   []byte
-	valid  bool // all of the row is UTF-8
+	open  bool // an event is being gathered
+	event Event
+	text  []byte // what its lines are made of
+	spans []csvLine
+	group []byte // what the rows of it have in common
+	seen  map[uint64]uint32
+	key   []byte
+	data  []byte
+	valid bool // all of the row is UTF-8
 
 	// Of a complete file: a location of which a row was refused is not complete.
 	done      map[string]bool // locations that were given
@@ -522,15 +520,16 @@ func (c *csvReader) begin() (ok bool, err error) {
 	if at, ok, err = c.timeIn(csvTime, loc); !ok {
 		return false, err
 	}
-	if !at.IsZero() {
+	timed := !at.IsZero()
+	if timed {
 		c.event.Time = at
 	}
 	if c.absolute {
 		if at, ok, err = c.timeIn(csvMoment, loc); !ok {
 			return false, err
 		}
-		if c.event.Moment = at; c.event.Time.IsZero() {
-			c.event.Time = at
+		if c.event.Moment = at; !at.IsZero() && !timed {
+			c.event.Time = at // not that of the file, or the same rows would be others tomorrow
 		}
 	}
 	if c.event.Time.IsZero() {

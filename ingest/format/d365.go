@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"sort"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -57,7 +56,6 @@ func decodeD365(r io.Reader, o *Options, to Sink) error {
 		case o.Time.IsZero():
 			return refuse("time", "", "the time of the file or record, for a posting says none")
 		}
-		n := 0
 		for _, source := range keys(v.Quantities) {
 			for _, measure := range keys(v.Quantities[source]) {
 				field, value := "quantities."+source+"."+measure, v.Quantities[source][measure].String()
@@ -80,15 +78,10 @@ func decodeD365(r io.Reader, o *Options, to Sink) error {
 				if quantity[0] == '-' && kind != "wms.adjustment" {
 					kind, quantity = d365Undoing[kind], negated(quantity)
 				}
-				if n++; n > 1 {
-					field = "/" + strconv.Itoa(n)
-				} else {
-					field = ""
-				}
 				if quantity == "0" {
 					continue
 				}
-				e := &Event{Type: kind, ID: v.ID + field, Time: o.Time, Location: location, Lines: []Line{{SKU: item, Quantity: quantity}}, Place: at}
+				e := &Event{Type: kind, ID: v.ID + "/" + source + "/" + measure, Time: o.Time, Location: location, Lines: []Line{{SKU: item, Quantity: quantity}}, Place: at}
 				if err := to.Event(e); err != nil {
 					return err
 				}

@@ -145,6 +145,18 @@ func (s *ediSegments) bad(field, value, why string) *Refusal {
 	return r
 }
 
+// named says what is wrong with the names of a figure; nil where nothing is. One name that
+// cannot be would cost all figures of its event.
+func named(at Place, skuField, sku, locationField, location string) *Refusal {
+	switch {
+	case !plainName(sku, nameBytesMax):
+		return &Refusal{Place: at, Field: skuField, Value: cut(sku, 64), Why: wantName}
+	case !plainName(location, placeBytesMax):
+		return &Refusal{Place: at, Field: locationField, Value: cut(location, 64), Why: wantPlace}
+	}
+	return nil
+}
+
 func fromLatin1(b []byte) string {
 	out := make([]rune, len(b))
 	for i, c := range b {
@@ -153,7 +165,7 @@ func fromLatin1(b []byte) string {
 	return string(out)
 }
 
-// quantity reads a number of pieces or kilograms.
+// quantity reads a number of pieces, kilograms or litres.
 func (s *ediSegments) quantity(field, value, unitField, unit string) (string, *Refusal) {
 	n, ok := number(value, s.comma)
 	if !ok {
@@ -162,10 +174,8 @@ func (s *ediSegments) quantity(field, value, unitField, unit string) (string, *R
 	switch strings.ToUpper(unit) {
 	case "", "EA", "PCE", "PC", "C62", "UN", "KG", "KGM", "LTR":
 		return n, nil
-	case "GRM", "GR":
-		return "", s.bad(unitField, unit, "pieces or kilograms")
 	}
-	return "", s.bad(unitField, unit, "pieces or kilograms: how much of those is in it, a file does not say")
+	return "", s.bad(unitField, unit, "pieces, kilograms or litres: how many of those are in it, a file does not say")
 }
 
 // dateTime reads a date of 8 or 6 digits and a time of 4 to 8, where there is one.
@@ -176,6 +186,10 @@ func (o *Options) dateTime(location, date, clock string) (t time.Time, hasTime b
 	}
 	switch {
 	case clock == "":
+		if t, err = time.Parse(layout, date); err != nil {
+			return t, false, errors.New("a date like " + layout)
+		}
+		return o.dayBegins(location, t), false, nil
 	case len(clock) == 4:
 		layout, date, hasTime = layout+"1504", date+clock, true
 	case len(clock) >= 6 && digits(clock):
@@ -187,23 +201,16 @@ func (o *Options) dateTime(location, date, clock string) (t time.Time, hasTime b
 	return t, hasTime, err
 }
 
-// endOfDay is the last second of a day, by which a figure that says no more than its day is told.
-func (o *Options) endOfDay(location string, day time.Time) time.Time {
-	d := day.In(o.zone(location))
-	return time.Date(d.Year(), d.Month(), d.Day(), 23, 59, 59, 0, d.Location())
-}
-
 // ediHeap gathers what messages come to: figures that are of one location, moment and
 // basis are one event. What is gathered is given when its part of the file was found good.
 type ediHeap struct {
-	o        *Options
-	to       Sink
-	id       string // of the message
-	events   []*Event
-	by       map[ediKey]*Event
-	found    []any // *Event, *Period, *Refusal in the order of the file
-	lines    int
-	tooLarge bool
+	o      *Options
+	to     Sink
+	id     string // of the message
+	events []*Event
+	by     map[ediKey]*Event
+	found  []any // *Event, *Period, *Refusal in the order of the file
+	lines  int
 }
 
 type ediKey struct {

@@ -21,15 +21,17 @@ import (
 // that is only a day, of which it is the end. Snapshots are never complete.
 //
 // SLSRPT: QTY+153 less QTY+61, returns, is what was sold over DTM+356, a day, or DTM+90 to
-// DTM+91, of the location's own group or else of the message.
+// DTM+91, of the location's own group or else of the message. Where one of them stands several
+// times in an item, by price or promotion, they are added up.
 //
 // An item is LIN's number (EN, SRV, UP, EAN), else PIA's: the retailer's (IN, BP), else the
 // supplier's (SA). A location is LOC of the item (14, 18, 162, …), else LOC of its group, else
 // NAD with WH, SN, ST, DP, BY or GY. Names, addresses, contacts and prices are not read. Units
-// but pieces and kilograms are refused.
+// but pieces, kilograms and litres are refused.
 //
-// UNOA and UNOB are ASCII, UNOC is ISO 8859-1, UNOW and UNOY are UTF-8; other sets are refused.
-// Strict refuses an interchange whose counts (UNT, UNE, UNZ) or references do not agree.
+// UNOA, UNOB, UNOW and UNOY are read as UTF-8, of which ASCII is a part, UNOC as ISO 8859-1; other
+// sets are refused. Strict refuses an interchange whose counts (CNT+2, UNT, UNE, UNZ) or
+// references do not agree.
 func decodeEDIFACT(r io.Reader, o *Options, to Sink) error {
 	e := &edifact{s: &ediSegments{in: bufio.NewReaderSize(r, 64<<10), max: o.partBytesMax()}, h: &ediHeap{o: o, to: to}, o: o}
 	for first := true; ; first = false {
@@ -51,8 +53,9 @@ type edifact struct {
 	h *ediHeap
 	o *Options
 
-	date, reference, group, message, kind string
-	messages, segments                    int
+	sender, date, reference, group, message, kind string
+	messages, segments                            int // messages: of the interchange
+	groups, inGroup, lineItems                    int // inGroup: messages of the group
 
 	begun   bool
 	dates   map[string]time.Time // of the message, by DTM's qualifier; those of a location's group go before
@@ -68,7 +71,7 @@ type edifactItem struct {
 	open           bool
 	sku            string
 	at             Place
-	code           string // of the quantity that waits for its location
+	segment        int // LIN's place in the message, UNH is 1
 	quantity       string
 	waits          bool
 	location       string
@@ -90,7 +93,8 @@ func (e *edifact) interchange(first bool) error {
 	if bad := e.charset(e.s.part(1, 1)); bad != nil {
 		return bad
 	}
-	e.date, e.reference, e.messages, e.group, e.begun = e.s.part(4, 1), e.s.get(5), 0, "", false
+	e.sender, e.date, e.reference, e.group = e.s.part(2, 1), e.s.part(4, 1), e.s.get(5), ""
+	e.messages, e.groups, e.begun = 0, 0, false
 	for {
 		if err := e.s.next(); err != nil {
 			if err == io.EOF {
@@ -197,13 +201,16 @@ func (e *edifact) segment() *Refusal {
 	switch s.tag {
 	case "UNG":
 		e.endMessage()
-		e.group = s.get(5)
+		e.groups, e.inGroup, e.group = e.groups+1, 0, s.get(5)
 	case "UNE":
 		e.endMessage()
+		if r := differs("UNE01", s.get(1), strconv.Itoa(e.inGroup)); r != nil {
+			return r
+		}
 		return differs("UNE02", s.get(2), e.group)
 	case "UNH":
 		e.endMessage()
-		e.messages, e.segments = e.messages+1, 1
+		e.messages, e.inGroup, e.segments, e.lineItems = e.messages+1, e.inGroup+1, 1, 0
 		e.message, e.kind = s.get(1), s.part(2, 1)
 		e.beginMessage()
 	case "UNT":
@@ -215,12 +222,18 @@ func (e *edifact) segment() *Refusal {
 		return differs("UNT02", s.get(2), e.message)
 	case "UNZ":
 		e.endMessage()
-		if e.group == "" {
-			if r := differs("UNZ01", s.get(1), strconv.Itoa(e.messages)); r != nil {
-				return r
-			}
+		parts := e.messages
+		if e.groups > 0 {
+			parts = e.groups
+		}
+		if r := differs("UNZ01", s.get(1), strconv.Itoa(parts)); r != nil {
+			return r
 		}
 		return differs("UNZ02", s.get(2), e.reference)
+	case "CNT":
+		if e.begun && s.part(1, 1) == "2" { // of items; others are sums of the partner's own
+			return differs("CNT", s.part(1, 2), strconv.Itoa(e.lineItems))
+		}
 	default:
 		if e.begun {
 			e.content()
@@ -237,7 +250,7 @@ func (e *edifact) beginMessage() {
 	e.begun, e.place = true, ""
 	e.dates, e.own, e.days, e.parties = make(map[string]time.Time), make(map[string]time.Time), make(map[string]bool), make(map[string]string)
 	e.item = edifactItem{}
-	id := e.date + "-" + e.reference
+	id := e.sender + "/" + e.date + "-" + e.reference
 	if e.group != "" {
 		id += "/" + e.group
 	}
@@ -274,7 +287,8 @@ func (e *edifact) content() {
 		}
 	case "LIN":
 		e.endItem()
-		e.item = edifactItem{open: true, at: s.place()}
+		e.lineItems++
+		e.item = edifactItem{open: true, at: s.place(), segment: e.segments}
 		switch s.part(3, 2) {
 		case "EN", "SRV", "UP", "EAN", "":
 			e.item.sku = s.part(3, 1)
@@ -325,12 +339,20 @@ func (e *edifact) qty() {
 	}
 	switch code {
 	case "153":
-		e.item.sold = n
+		e.item.sold = added(e.item.sold, n)
 	case "61":
-		e.item.returned = n
+		e.item.returned = added(e.item.returned, n)
 	default:
 		e.item.quantity, e.item.waits, e.item.at = n, true, e.s.place()
 	}
+}
+
+// added is the sum of a number that may not be there yet and one that is.
+func added(sum, n string) string {
+	if sum == "" {
+		return n
+	}
+	return plus(sum, n)
 }
 
 // endQuantity gives the figure of which the location is now known.
@@ -344,6 +366,9 @@ func (e *edifact) endQuantity() {
 		return
 	}
 	moment, bad := e.moment(location)
+	if wrong := named(e.item.at, "LIN", e.item.sku, "LOC", location); wrong != nil {
+		bad = wrong
+	}
 	if bad != nil {
 		bad.Place = e.item.at
 		e.h.refuse(bad)
@@ -386,6 +411,9 @@ func (e *edifact) endItem() {
 		return
 	}
 	from, to, bad := e.reported(location)
+	if wrong := named(e.item.at, "LIN", e.item.sku, "LOC", location); wrong != nil {
+		bad = wrong
+	}
 	if bad != nil {
 		bad.Place = e.item.at
 		e.h.refuse(bad)
@@ -396,7 +424,7 @@ func (e *edifact) endItem() {
 		e.h.refuse(&Refusal{Place: e.item.at, Field: "QTY02", Value: cut(e.item.sold+" less "+e.item.returned, 64), Why: "numbers of at most 11 digits and 6 decimals"})
 		return
 	}
-	e.h.period(&Period{ID: e.h.id + "/" + strconv.Itoa(e.item.at.N), Location: location, SKU: e.item.sku, From: from, To: to, Sold: sold, Place: e.item.at})
+	e.h.period(&Period{ID: e.h.id + "/" + strconv.Itoa(e.item.segment), Location: location, SKU: e.item.sku, From: from, To: to, Sold: sold, Place: e.item.at})
 }
 
 // dtm keeps a date as it stands on the wall; of which location is known later. So it is read as
@@ -474,11 +502,7 @@ func (e *edifact) moment(location string) (time.Time, *Refusal) {
 	if day == nil {
 		return time.Time{}, &Refusal{Field: "DTM", Why: "a moment: 366, 179 or 137"}
 	}
-	return e.o.endOfDay(location, e.midnight(location, *day)), nil
-}
-
-func (e *edifact) midnight(location string, day time.Time) time.Time {
-	return time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, e.o.zone(location))
+	return e.o.dayEnds(location, *day), nil
 }
 
 // reported are the first moment of what was reported and the first after it.
@@ -498,5 +522,5 @@ func (e *edifact) reported(location string) (from, to time.Time, bad *Refusal) {
 	case last.Before(first):
 		return from, to, &Refusal{Field: "DTM+91", Value: last.Format("20060102"), Why: "a day that is not before DTM+90"}
 	}
-	return e.midnight(location, first), e.midnight(location, last.AddDate(0, 0, 1)), nil
+	return e.o.dayBegins(location, first), e.o.dayBegins(location, last.AddDate(0, 0, 1)), nil
 }

@@ -26,7 +26,7 @@ import (
 //
 // An eventID may be used again: an event that was wrong is repeated with an errorDeclaration, and
 // what should have been said comes under another eventID or under the same. So the id of what
-// comes of an event is its eventID with a digest of what it says; a declaration, which repeats
+// comes of an event is its eventID with a digest of what it says, however that is spelt; a declaration, which repeats
 // what was wrong, undoes the id that it gives. Whatever comes first, and however often, the same
 // holds in the end. eventTimeZoneOffset is for people: eventTime says its offset.
 func decodeEPCIS(r io.Reader, o *Options, to Sink) error {
@@ -169,9 +169,7 @@ type epcisEvent struct {
 		Type string `json:"type"`
 		ID   string `json:"bizTransaction"`
 	} `json:"bizTransactionList"`
-	Error *struct {
-		Time string `json:"declarationTime"`
-	} `json:"errorDeclaration"`
+	Error *struct{} `json:"errorDeclaration"`
 }
 
 type epcisNode struct {
@@ -186,7 +184,7 @@ var epcisSteps = map[string]string{
 	"cycle_counting": "wms.count", "stock_taking": "wms.count",
 	"destroying": "wms.adjustment", "decommissioning": "wms.adjustment", "void_shipping": "wms.adjustment",
 
-	"accepting": "", "arriving": "", "assembling": "", "collecting": "", "commissioning": "", "creating_class_instance": "",
+	"accepting": "", "arriving": "", "assembling": "", "collecting": "", "commissioning": "", "creating_class_instance": "", "disassembling": "",
 	"encoding": "", "entering_exiting": "", "holding": "", "inspecting": "", "installing": "", "killing": "", "loading": "", "other": "",
 	"packing": "", "picking": "", "removing": "", "repackaging": "", "repairing": "", "replacing": "", "reserving": "", "sampling": "",
 	"sensor_reporting": "", "staging_outbound": "", "storing": "", "stocking": "", "transporting": "", "unloading": "", "unpacking": "",
@@ -276,24 +274,21 @@ func (e *epcis) event(raw []byte) error {
 		}
 		out.Lines = append(out.Lines, Line{SKU: sku, Quantity: quantity, Condition: condition})
 	}
-	out.ID = v.name(raw)
+	out.ID = v.name(raw, out)
 	if v.Error == nil {
 		return e.to.Event(out)
-	}
-	declared, err := time.Parse(time.RFC3339Nano, v.Error.Time)
-	if err != nil {
-		return refuse("errorDeclaration.declarationTime", v.Error.Time, "a time of RFC 3339 with an offset")
 	}
 	void := "wms.void"
 	if strings.HasPrefix(out.Type, "pos.") {
 		void = "pos.void"
 	}
-	return e.to.Event(&Event{Type: void, ID: out.ID + "/error", Time: declared, Location: out.Location, Voids: out.ID, Place: e.place()})
+	return e.to.Event(&Event{Type: void, ID: out.ID + "/error", Time: at, Location: out.Location, Voids: out.ID, Place: e.place()})
 }
 
 // sums adds up the items of one kind.
 func (v *epcisEvent) sums() (sums map[string]string, order []string, field, value, why string) {
 	sums = make(map[string]string)
+	units := make(map[string]bool) // of items that are weighed, and of those that are not
 	add := func(sku, n string) bool {
 		if _, seen := sums[sku]; !seen {
 			sums[sku] = n
@@ -326,6 +321,10 @@ func (v *epcisEvent) sums() (sums map[string]string, order []string, field, valu
 		default:
 			return nil, nil, field + "uom", q.Unit, "pieces or KGM"
 		}
+		if unit, seen := units[item]; seen && unit != (q.Unit == "KGM") {
+			return nil, nil, field + "uom", q.Unit, "one unit for one item"
+		}
+		units[item] = q.Unit == "KGM"
 		n, ok := number(q.Quantity.String(), false)
 		if !ok || !add(item, n) {
 			return nil, nil, field + "quantity", q.Quantity.String(), "a number"
@@ -335,22 +334,30 @@ func (v *epcisEvent) sums() (sums map[string]string, order []string, field, valu
 }
 
 // name is the event's id with a digest of all that it says, but of when that was recorded and
-// that it was wrong.
-func (v *epcisEvent) name(raw []byte) string {
-	in := json.NewDecoder(bytes.NewReader(raw))
-	in.UseNumber()
-	var said map[string]any
-	err := in.Decode(&said)
-	for _, m := range [...]string{"errorDeclaration", "recordTime", "eventTimeZoneOffset", "eventID", "@context"} {
-		delete(said, m)
-	}
-	canonical := raw
-	if err == nil {
-		if sorted, err := json.Marshal(said); err == nil {
-			canonical = sorted
+// that it was wrong: what is read of it in one spelling, the rest as canonical JSON.
+func (v *epcisEvent) name(raw []byte, e *Event) string {
+	h := xxh3.New()
+	say := func(texts ...string) {
+		for _, s := range texts {
+			h.WriteString(s + "\x00")
 		}
 	}
-	sum := xxh3.Hash128(canonical)
+	say(e.Type, e.Time.UTC().Format(time.RFC3339Nano), e.Location, cbvWord(v.Step), cbvWord(v.Disposition), strings.ToUpper(v.Action))
+	for _, ln := range e.Lines {
+		say(ln.SKU, ln.Quantity)
+	}
+	var rest map[string]any
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.UseNumber()
+	if in.Decode(&rest) == nil {
+		for _, m := range [...]string{"errorDeclaration", "recordTime", "eventTimeZoneOffset", "eventID", "@context", "type", "isA",
+			"eventTime", "bizStep", "disposition", "bizLocation", "action", "quantityList"} {
+			delete(rest, m)
+		}
+		canonical, _ := json.Marshal(rest) // with sorted members; it was JSON, and can be written as such
+		h.Write(canonical)
+	}
+	sum := h.Sum128()
 	if v.ID == "" {
 		return fmt.Sprintf("digest:%016x%016x", sum.Hi, sum.Lo)
 	}

@@ -50,6 +50,9 @@ const (
 	wantNamePart = "1 to 64 bytes without / and control characters"
 	wantName     = "1 to 128 bytes without control characters"
 	nameBytesMax = 128 // of a SKU and a reservation
+
+	wantPlace     = "1 to 64 bytes without control characters"
+	placeBytesMax = 64 // of a location
 )
 
 // namePart says whether s can be a part of an id: with a / in it two ids could be one.

@@ -18,11 +18,14 @@ import (
 // 846: QTY*17, on hand, is a physical figure; where a line has QTY*33 alone, available for
 // sale, that is one which is net of what was committed. Other quantities (on order, in
 // transit, damaged, minimum, …) are left out: they come as events of their own or not at all.
-// The moment is BIA04 and BIA05, without a time that of GS where its day is the same, else the
-// end of the day. Snapshots are never complete: partners send parts.
+// The moment is BIA04 and BIA05; where BIA has no date, the first DTM of the transaction, and
+// where there is none either, GS04 and GS05. A date without a time has that of GS where its day is
+// the same, else it is the end of the day. Snapshots are never complete: partners send parts.
 //
 // 852: ZA*QS less ZA*QU is what was sold over the days of XQ, and ZA*QA what was there at
-// their end. Other activities are left out. SDQ gives a quantity for each of many locations.
+// their end. Where QS or QU stands several times, by day or price, they are added up; of several
+// figures of what is there the first counts, and the others are refused. Other activities are
+// left out. SDQ gives a quantity for each of many locations.
 //
 // An item is its GTIN or UPC (LIN with EN, UP, UK, UA, EO), else the number that the retailer
 // gives it (SK, IN, BP), else that of the vendor (VN, CB). A location is N104 of the line's own
@@ -47,11 +50,12 @@ type x12 struct {
 	o *Options
 
 	// Of the interchange, the group, the transaction that is read.
-	isaDate, isaNumber, gsNumber, gsDate, gsTime, stNumber, kind string
-	groups, transactions, segments, lineItems                    int
+	sender, isaDate, isaNumber, gsNumber, gsDate, gsTime, stNumber, kind string
+	groups, transactions, segments, lineItems                            int
 
 	begun      bool // a transaction that is taken
 	date, time string
+	dateField  string // that date was read from
 	from, end  string // days of an 852
 	parties    map[string]string
 	item       x12Item
@@ -72,6 +76,7 @@ type x12Item struct {
 type x12Figures struct {
 	onHand, available, sold, returned string
 	at                                Place
+	segment                           int // of the transaction, ST is 1
 }
 
 const isaBytes = 106
@@ -126,7 +131,7 @@ func (x *x12) interchange() error {
 		return err
 	}
 	began := x.s.place()
-	x.isaDate, x.isaNumber = x.s.get(9), x.s.get(13)
+	x.sender, x.isaDate, x.isaNumber = x.s.get(6), x.s.get(9), x.s.get(13)
 	for {
 		if err := x.s.next(); err != nil {
 			if err == io.EOF {
@@ -244,10 +249,10 @@ func (x *x12) beginTransaction() {
 		return
 	}
 	x.begun = true
-	x.date, x.time, x.from, x.end = "", "", "", ""
+	x.date, x.time, x.dateField, x.from, x.end = "", "", "", "", ""
 	x.parties = make(map[string]string)
 	x.item = x12Item{}
-	x.h.begin(x.isaDate + "-" + x.isaNumber + "/" + x.gsNumber + "/" + x.stNumber)
+	x.h.begin(x.sender + "/" + x.isaDate + "-" + x.isaNumber + "/" + x.gsNumber + "/" + x.stNumber)
 }
 
 func (x *x12) endTransaction() {
@@ -260,7 +265,11 @@ func (x *x12) content() {
 	s := x.s
 	switch s.tag {
 	case "BIA":
-		x.date, x.time = s.get(4), s.get(5)
+		x.date, x.time, x.dateField = s.get(4), s.get(5), "BIA04"
+	case "DTM":
+		if x.kind == "846" && !x.item.open && x.date == "" {
+			x.date, x.time, x.dateField = s.get(2), s.get(3), "DTM02"
+		}
 	case "XQ":
 		x.from, x.end = s.get(2), s.get(3)
 	case "N1":
@@ -351,11 +360,16 @@ func (x *x12) quantity(location, field, value, unitField, unit string) {
 	}
 	f := x.item.on[location]
 	if f == nil {
-		f = &x12Figures{at: x.s.place()}
+		f = &x12Figures{at: x.s.place(), segment: x.segments}
 		x.item.on[location] = f
 		x.item.order = append(x.item.order, location)
 	}
-	*into(f) = n
+	switch into := into(f); {
+	case *into == "" || x.item.activity == "QS" || x.item.activity == "QU":
+		*into = added(*into, n)
+	default:
+		x.h.refuse(x.s.bad(field, value, "one figure of an item at a location; "+*into+" was said before"))
+	}
 }
 
 // endItem gives what the item's figures come to.
@@ -393,6 +407,9 @@ func (x *x12) place() string {
 
 func (x *x12) figures(location string, f *x12Figures) {
 	moment, from, bad := x.moment(location)
+	if wrong := named(f.at, "LIN", x.item.sku, "N104", location); wrong != nil {
+		bad = wrong
+	}
 	if bad != nil {
 		bad.Place = f.at
 		x.h.refuse(bad)
@@ -412,7 +429,7 @@ func (x *x12) figures(location string, f *x12Figures) {
 		x.h.refuse(&Refusal{Place: f.at, Field: "ZA02", Value: cut(f.sold+" less "+f.returned, 64), Why: "numbers of at most 11 digits and 6 decimals"})
 		return
 	}
-	x.h.period(&Period{ID: x.h.id + "/" + strconv.Itoa(f.at.N) + "/" + location, Location: location, SKU: x.item.sku, From: from, To: moment.Add(time.Second),
+	x.h.period(&Period{ID: x.h.id + "/" + strconv.Itoa(f.segment) + "/" + location, Location: location, SKU: x.item.sku, From: from, To: moment.Add(time.Second),
 		Sold: sold, Place: f.at})
 }
 
@@ -432,18 +449,21 @@ func (x *x12) moment(location string) (moment, from time.Time, bad *Refusal) {
 		if last.Before(first) {
 			return moment, from, &Refusal{Field: "XQ03", Value: cut(x.end, 64), Why: "a day that is not before XQ02"}
 		}
-		return x.o.endOfDay(location, last), first, nil
+		return x.o.dayEnds(location, last), first, nil
 	}
-	clock := x.time
-	if clock == "" && len(x.gsDate) == 8 && x.gsDate == x.date {
+	date, clock, field := x.date, x.time, x.dateField
+	if date == "" {
+		date, clock, field = x.gsDate, "", "GS04"
+	}
+	if clock == "" && len(x.gsDate) == 8 && x.gsDate == date {
 		clock = x.gsTime
 	}
-	moment, hasTime, err := x.o.dateTime(location, x.date, clock)
+	moment, hasTime, err := x.o.dateTime(location, date, clock)
 	switch {
 	case err != nil:
-		return moment, from, &Refusal{Field: "BIA04", Value: cut(x.date+" "+clock, 64), Why: err.Error()}
+		return moment, from, &Refusal{Field: field, Value: cut(strings.TrimSpace(date+" "+clock), 64), Why: err.Error()}
 	case !hasTime:
-		moment = x.o.endOfDay(location, moment)
+		moment = x.o.dayEnds(location, moment)
 	}
 	return moment, from, nil
 }

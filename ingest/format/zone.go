@@ -42,6 +42,26 @@ func (o *Options) localTime(location, layout, value string) (time.Time, error) {
 	return t, nil
 }
 
+// dayBegins is the first moment of a day at a location; of date its year, month and day count. Where
+// clocks go forward at midnight it is later than that, for instance 01:00.
+func (o *Options) dayBegins(location string, date time.Time) time.Time {
+	z := o.zone(location)
+	t := time.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, 0, z)
+	if t.Hour() > 12 { // midnight was passed over, and time.Date gave what is before
+		_, next := t.ZoneBounds()
+		return next
+	}
+	if first := t.Add(-time.Hour); sameWall(first, t) { // of two midnights
+		return first
+	}
+	return t
+}
+
+// dayEnds is the last second of a day, by which a figure that says no more than its day is told.
+func (o *Options) dayEnds(location string, date time.Time) time.Time {
+	return o.dayBegins(location, date.AddDate(0, 0, 1)).Add(-time.Second)
+}
+
 func sameWall(a, b time.Time) bool {
 	const wall = "2006-01-02T15:04:05.999999999"
 	return a.Format(wall) == b.Format(wall)

@@ -73,3 +73,30 @@ func TestNumber(t *testing.T) {
 	f(negated("-2"), false, "2")
 	f(negated("0"), false, "0")
 }
+
+func TestDays(t *testing.T) {
+	f := func(zone, date, begins, ends string) {
+		t.Helper()
+		o := &Options{Zones: map[string]string{"L": zone}}
+		day, err := time.Parse(time.DateOnly, date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := o.dayBegins("L", day).UTC().Format(time.RFC3339) + " " + o.dayEnds("L", day).UTC().Format(time.RFC3339)
+		if got != begins+" "+ends {
+			t.Errorf("got %s, want %s %s", got, begins, ends)
+		}
+	}
+	f("UTC", "2026-11-23", "2026-11-23T00:00:00Z", "2026-11-23T23:59:59Z")
+	f("Europe/Amsterdam", "2026-03-29", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z") // 23 hours
+	f("Europe/Amsterdam", "2026-10-25", "2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z") // 25 hours
+	f("Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00Z", "2026-04-24T20:59:59Z")     // begins at 01:00
+	f("Africa/Cairo", "2026-04-23", "2026-04-22T22:00:00Z", "2026-04-23T21:59:59Z")
+	f("Africa/Cairo", "2026-10-29", "2026-10-28T21:00:00Z", "2026-10-29T21:59:59Z") // 23:30 comes twice
+	f("America/Santiago", "2026-09-06", "2026-09-06T04:00:00Z", "2026-09-07T02:59:59Z")
+	f("America/Santiago", "2026-09-05", "2026-09-05T04:00:00Z", "2026-09-06T03:59:59Z")
+	f("America/Havana", "2026-03-08", "2026-03-08T05:00:00Z", "2026-03-09T03:59:59Z")
+	f("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T04:59:59Z")  // midnight comes twice
+	f("Asia/Amman", "2021-10-29", "2021-10-28T21:00:00Z", "2021-10-29T21:59:59Z")      // there too, east of Greenwich
+	f("America/Toronto", "1919-03-31", "1919-03-31T04:30:00Z", "1919-04-01T03:59:59Z") // begins at 00:30
+}
