@@ -38,6 +38,15 @@ func (c *kafkaConfig) readSources() ([]ingest.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--sources %s: %w", c.Sources, err)
 	}
+	taken := make(map[string]bool)
+	for _, t := range c.topics(nil) {
+		taken[t.name] = true
+	}
+	for i := range sources {
+		if taken[sources[i].Topic] {
+			return nil, fmt.Errorf("--sources %s: sources[%d].topic: %s is read or written otherwise", c.Sources, i, sources[i].Topic)
+		}
+	}
 	return sources, nil
 }
 

@@ -100,11 +100,10 @@ func (e *edifact) interchange(first bool) error {
 			if err == io.EOF {
 				err = &Refusal{Place: began, Field: "UNZ", Value: cut(e.reference, 64), Why: "an interchange that ends"}
 			}
-			if e.o.Strict || isReaders(err) {
+			if e.o.Strict || e.begun || isReaders(err) { // half of a message has the whole one's name
 				e.h.drop()
 				return err
 			}
-			e.endMessage()
 			return errors.Join(e.h.give(), err)
 		}
 		e.segments++

@@ -164,13 +164,13 @@ func (x *x12) interchange() error {
 	}
 }
 
-// cutShort gives what was found of an interchange that does not end, unless that has to.
+// cutShort gives what was found of an interchange that does not end, unless that has to. Half
+// of a transaction has the whole one's name, which would then be refused.
 func (x *x12) cutShort(err error) error {
-	if x.o.Strict || isReaders(err) {
+	if x.o.Strict || x.begun || isReaders(err) {
 		x.h.drop()
 		return err
 	}
-	x.endTransaction()
 	return errors.Join(x.h.give(), err)
 }
 
