@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"onhand/ingest/format"
 	"onhand/ledger"
 )
 
@@ -185,13 +183,7 @@ func (p *partition) translate(ctx context.Context, f *fetched, r *record, s *Sou
 		}
 		return judged
 	}}
-	err := t.read(bytes.NewReader(f.value(r)))
-	var bad *format.Refusal
-	if errors.As(err, &bad) {
-		whole := *bad
-		whole.Raw = f.value(r)
-		err = t.Refused(&whole)
-	}
+	err := t.read(f.value(r))
 	if err != nil {
 		return false // ctx has ended
 	}

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"onhand/ingest/format"
 	"onhand/kafkaio"
 	"onhand/ledger"
 )
@@ -141,13 +139,7 @@ func (r *rereader) record(ctx context.Context, p *partition, f *fetched, rec *re
 	from := ledger.DeadLetter{Topic: p.topic, Partition: p.partition, Offset: rec.offset, Key: f.key(rec), Headers: rec.headers}
 	if s := p.c.speaking[p.topic]; s != nil {
 		t := translator{decoder: p.decoder, source: s.at(rec.time), from: from, keepRaw: true, take: take}
-		err := t.read(bytes.NewReader(f.value(rec)))
-		var bad *format.Refusal
-		if errors.As(err, &bad) {
-			whole := *bad
-			whole.Raw = f.value(rec)
-			err = t.Refused(&whole)
-		}
+		err := t.read(f.value(rec))
 		r.Applied, r.Duplicates, r.Letters = r.Applied+t.done.Accepted, r.Duplicates+t.done.Duplicates, r.Letters+t.done.Refused
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"strconv"
 	"time"
 
@@ -54,13 +53,7 @@ func (a *Applier) Translate(s *Source, body []byte, at time.Time) (Translated, e
 	d := a.decoders.Get().(*decoder)
 	defer a.decoders.Put(d)
 	t := translator{decoder: d, source: s.at(at), keepRaw: true, take: untilTaken(context.Background(), a.ledger)}
-	err := t.read(bytes.NewReader(body))
-	var bad *format.Refusal
-	if errors.As(err, &bad) {
-		whole := *bad
-		whole.Raw = body
-		err = t.Refused(&whole)
-	}
+	err := t.read(body)
 	return t.done, errors.Join(err, a.ledger.Wait(t.done.Seq))
 }
 
@@ -79,10 +72,17 @@ func untilTaken(ctx context.Context, l *ledger.Ledger) func(func() error) error 
 	}
 }
 
-// read gives all of r to the ledger. The error is a *format.Refusal where it could not be
-// read to its end; what stands before that place is taken.
-func (t *translator) read(r io.Reader) error {
-	return format.Named(t.source.Format)(r, &t.source.Options, t)
+// read gives the ledger what a record says. Where it could not be read to its end, what
+// stands before that place is taken, and the record becomes a dead letter.
+func (t *translator) read(record []byte) error {
+	err := format.Named(t.source.Format)(bytes.NewReader(record), &t.source.Options, t)
+	var bad *format.Refusal
+	if errors.As(err, &bad) {
+		whole := *bad
+		whole.Raw = record
+		return t.Refused(&whole)
+	}
+	return err
 }
 
 // Event is called by the format's decoder.
